@@ -1,0 +1,153 @@
+"""Parameters, and the tree of modules that holds them.
+
+A module finds its parameters and children by looking at its own attributes in the order in which they were set, so that writing
+``self.weight = Parameter(...)`` is all the registration there is. Names are the attribute paths, as in PyTorch:
+``"conv1.weight"``.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from minprune.errors import ShapeError
+from minprune.tensor import Array, Tensor, TensorLike
+
+
+class Parameter(Tensor):
+    """A tensor that is trained, and perhaps pruned.
+
+    ``mask`` is None, or a read-only bool array of the same shape: True where the weight is kept. Where it is False the weight is
+    zero, its gradient is zero, and an optimizer's step leaves both so.
+    """
+
+    def __init__(self, data: TensorLike) -> None:
+        super().__init__(data, requires_grad=True)
+        self.mask: Array | None = None
+
+    def accumulate(self, grad: Array) -> None:
+        super().accumulate(grad if self.mask is None else np.where(self.mask, grad, grad.dtype.type(0)))
+
+    def set_mask(self, mask: Array | None) -> None:
+        """Hold ``mask`` from now on (None releases it) and set the masked weights to zero.
+
+        Raises:
+            ShapeError: the mask has another shape.
+            TypeError: the mask is not of bools.
+        """
+        if mask is None:
+            self.mask = None
+            return
+        mask = np.array(mask)  # our own copy: nobody can change it behind our back
+        if mask.dtype != bool:
+            raise TypeError(f"a mask must be an array of bool, got dtype {mask.dtype}")
+        if mask.shape != self.shape:
+            raise ShapeError(f"expected a mask of shape {self.shape}, got {mask.shape}")
+        mask.setflags(write=False)
+        self.mask = mask
+        self.data = np.where(mask, self.data, self.data.dtype.type(0))
+        if self.grad is not None:
+            self.grad = np.where(mask, self.grad, self.grad.dtype.type(0))
+
+
+class Module:
+    """A part of a network: parameters, buffers, children, and ``forward``.
+
+    Subclasses call ``super().__init__()``, set attributes and define ``forward``. ``buffer_names`` lists attributes that are saved
+    with the model but not trained. ``config`` returns the arguments that build an equal module, for checkpoints.
+    """
+
+    buffer_names: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.training = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+    def __call__(self, x: TensorLike) -> Tensor:
+        return self.forward(x if isinstance(x, Tensor) else Tensor(x))
+
+    def config(self) -> dict[str, Any]:
+        """Keyword arguments of the constructor, plain JSON values, that make a module of the same architecture."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define config(), so a checkpoint cannot describe it; "
+            f"define it, or load with checkpoint.load(path, into=model)"
+        )
+
+    def children(self) -> Iterator[tuple[str, Module]]:
+        """(name, module) of the direct children, in the order in which they were set."""
+        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """(path, module) of this module (path "") and everything below it."""
+        yield prefix, self
+        for name, child in self.children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """(path, Parameter) in a fixed order; a parameter that is shared appears once, under its first path."""
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Parameter) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield f"{path}.{name}" if path else name, value
+
+    def parameters(self) -> list[Parameter]:
+        """The parameters, in the order of ``named_parameters``."""
+        return [p for _, p in self.named_parameters()]
+
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """(path, array) of what is saved but not trained, such as BatchNorm's running statistics."""
+        for path, module in self.named_modules():
+            for name in module.buffer_names:
+                yield f"{path}.{name}" if path else name, getattr(module, name)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch this module and everything below it to training behaviour (dropout on, batch statistics)."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Switch to evaluation behaviour (dropout off, running statistics)."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for p in self.parameters():
+            p.grad = None
+
+    def copy(self) -> Self:
+        """An independent copy: weights, masks, buffers and mode."""
+        return copy.deepcopy(self)
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of all parameters and buffers by path. Masks are not part of it."""
+        arrays = {name: p.data for name, p in self.named_parameters()} | dict(self.named_buffers())
+        return {name: array.copy() for name, array in arrays.items()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Set all parameters and buffers; where a parameter has a mask, the mask is applied to what is loaded.
+
+        Raises:
+            KeyError: names are missing or unknown.
+            ShapeError: an array has another shape. Nothing is changed in either case.
+        """
+        parameters, buffers = dict(self.named_parameters()), dict(self.named_buffers())
+        shapes = {name: p.shape for name, p in parameters.items()} | {name: b.shape for name, b in buffers.items()}
+        missing, unknown = shapes.keys() - state.keys(), state.keys() - shapes.keys()
+        if missing or unknown:
+            raise KeyError(f"state does not fit the model: missing {sorted(missing)}, unknown {sorted(unknown)}")
+        for name, shape in shapes.items():
+            if state[name].shape != shape:
+                raise ShapeError(f"{name} expected shape {shape}, got {state[name].shape}")
+        for name, p in parameters.items():
+            p.data = state[name].astype(p.dtype, copy=True)
+            p.set_mask(p.mask)
+        for name, buffer in buffers.items():
+            buffer[...] = state[name]
