@@ -1,20 +1,22 @@
-"""Two-dimensional convolution as one matrix product: lay every patch of the image out as a column, then multiply.
+"""Two-dimensional convolution as matrix products: lay every patch of the image out as a column, then multiply.
 
 Notation: N batch, C in-channels, O out-channels, H W image, R S kernel, Y X output positions.
 
     y[n, o, y, x] = b[o] + Σ_{c,r,s} w[o, c, r, s] · x[n, c, y·stride + r, x·stride + s]
 
-``im2col`` copies the patches into a matrix of C·R·S rows (one per weight of a filter) and Y·X·N columns (one per place
-where the filter is laid). Then y is ``w @ columns``, the weight gradient is ``dy @ columnsᵀ``, and the input gradient is
-``col2im(wᵀ @ dy)``, which adds each patch back to where it came from.
+``im2col`` copies patches into a matrix of C·R·S rows (one per weight of a filter) and one column per place where the filter is laid.
+Then y is ``w @ columns``, the weight gradient is ``dy @ columnsᵀ``, and the input gradient is ``col2im(wᵀ @ dy)``, which adds each patch
+back to where it came from.
 
-Tensors are *shaped* (N, C, H, W) for the reader. In memory the batch is innermost, (C, H, W, N): then each row of the column
-matrix is copied in runs of X·N neighbours instead of X, and everything elementwise that follows keeps that order for free.
-Only the first layer pays for a conversion.
+Two choices make this fast. Tensors are *shaped* (N, C, H, W) for the reader, but in memory the batch is innermost, (C, H, W, N): each row
+of the column matrix is then copied in runs of X·N neighbours instead of X, and everything elementwise that follows keeps that order for
+free; only the first layer pays for a conversion. And the columns are never all there at once: a block of output rows at a time is laid
+out, used while it is in the cache, and overwritten by the next. The backward pass lays them out again, which costs less than keeping them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +24,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from minprune.errors import ShapeError
 from minprune.tensor import Array, Tensor, TensorLike, as_tensor, record
+
+BLOCK_BYTES = 1 << 21  # of columns laid out at once: fits the second-level cache of a laptop
 
 
 @dataclass(frozen=True)
@@ -42,43 +46,81 @@ class ConvGeometry:
         (r, s), (sy, sx), (y, x) = self.kernel, self.stride, out_size
         return [[array[:, i : i + sy * y : sy, j : j + sx * x : sx] for j in range(s)] for i in range(r)]
 
+    def input_rows(self, rows: slice) -> slice:
+        """The rows of the padded image under a block of output rows."""
+        return slice(rows.start * self.stride[0], (rows.stop - 1) * self.stride[0] + self.kernel[0])
 
-def im2col(x: Array, geometry: ConvGeometry) -> Array:
-    """Patches as columns: (N, C, H, W) -> (C·R·S, Y·X·N)."""
-    (r, s), (sy, sx), (py, px) = geometry.kernel, geometry.stride, geometry.padding
+
+def pad_batch_inner(x: Array, padding: tuple[int, int]) -> Array:
+    """(N, C, H, W) in any memory order -> contiguous (C, H + 2·py, W + 2·px, N), zero around the image."""
+    py, px = padding
     batch_inner = x.transpose(1, 2, 3, 0)  # (C, H, W, N)
+    if not (py or px):
+        return np.ascontiguousarray(batch_inner)
     c, h, w, n = batch_inner.shape
-    if py or px:
-        padded = np.zeros((c, h + 2 * py, w + 2 * px, n), x.dtype)
-        padded[:, py : py + h, px : px + w] = batch_inner
-    else:
-        padded = np.ascontiguousarray(batch_inner)
+    padded = np.zeros((c, h + 2 * py, w + 2 * px, n), x.dtype)
+    padded[:, py : py + h, px : px + w] = batch_inner
+    return padded
+
+
+def im2col(padded: Array, geometry: ConvGeometry) -> Array:
+    """Patches as columns: padded (C, H, W, N) -> (C·R·S, Y·X·N)."""
+    (r, s), (sy, sx) = geometry.kernel, geometry.stride
     windows = sliding_window_view(padded, (r, s), axis=(1, 2))[:, ::sy, ::sx]  # (C, Y, X, N, R, S)
-    return windows.transpose(0, 4, 5, 1, 2, 3).reshape(c * r * s, -1)
+    return windows.transpose(0, 4, 5, 1, 2, 3).reshape(padded.shape[0] * r * s, -1)
 
 
-def col2im(columns: Array, shape: tuple[int, int, int, int], geometry: ConvGeometry) -> Array:
-    """The transpose of ``im2col``: add each column back to its patch. (C·R·S, Y·X·N) -> (N, C, H, W)."""
-    n, c, h, w = shape
-    (r, s), (py, px) = geometry.kernel, geometry.padding
-    y, x = geometry.output_size(h, w)
-    patches = columns.reshape(c, r, s, y, x, n)
-    padded = np.zeros((c, h + 2 * py, w + 2 * px, n), columns.dtype)
-    for i, row in enumerate(geometry.taps(padded, (y, x))):
+def col2im(columns: Array, padded: Array, geometry: ConvGeometry, out_size: tuple[int, int]) -> None:
+    """The transpose of ``im2col``: add each column (C·R·S, Y·X·N) to its patch of ``padded`` (C, H, W, N), in place."""
+    patches = columns.reshape(padded.shape[0], *geometry.kernel, *out_size, -1)  # (C, R, S, Y, X, N)
+    for i, row in enumerate(geometry.taps(padded, out_size)):
         for j, place in enumerate(row):
             place += patches[:, i, j]
-    return padded[:, py : py + h, px : px + w].transpose(3, 0, 1, 2)
 
 
-def conv2d_forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry) -> tuple[Array, Array]:
-    """Returns y (N, O, Y, X) and the columns (C·R·S, Y·X·N) that the weight gradient needs."""
-    n, _, h, w = x.shape
+def column_blocks(padded: Array, geometry: ConvGeometry, out_size: tuple[int, int]) -> Iterator[tuple[slice, Array]]:
+    """(output rows, their columns (C·R·S, rows·X·N)), block after block of at most about BLOCK_BYTES."""
+    c, _, _, n = padded.shape
+    y, x = out_size
+    row_bytes = c * geometry.kernel[0] * geometry.kernel[1] * x * n * padded.itemsize
+    height = max(BLOCK_BYTES // max(row_bytes, 1), 1)
+    for start in range(0, y, height):
+        rows = slice(start, min(start + height, y))
+        yield rows, im2col(padded[:, geometry.input_rows(rows)], geometry)
+
+
+def conv2d_forward(padded: Array, weight: Array, bias: Array | None, geometry: ConvGeometry, out_size: tuple[int, int]) -> Array:
+    """y (O, Y, X, N) of a padded image (C, H, W, N)."""
     o = weight.shape[0]
-    columns = im2col(x, geometry)
-    out = weight.reshape(o, -1) @ columns  # (O, Y·X·N)
-    if bias is not None:
-        out += bias[:, None]
-    return out.reshape(o, *geometry.output_size(h, w), n).transpose(3, 0, 1, 2), columns
+    out = np.empty((o, *out_size, padded.shape[3]), padded.dtype)
+    for rows, columns in column_blocks(padded, geometry, out_size):
+        block = out[:, rows].reshape(o, -1)  # (O, rows·X·N), a view
+        np.matmul(weight.reshape(o, -1), columns, out=block)
+        if bias is not None:
+            block += bias[:, None]
+    return out
+
+
+def conv2d_weight_grad(padded: Array, grad: Array, kernel_shape: tuple[int, ...], geometry: ConvGeometry) -> Array:
+    """dw (O, C, R, S) from the padded image (C, H, W, N) and dy (O, Y, X, N): Σ over blocks of dy @ columnsᵀ."""
+    o, y, x, _ = grad.shape
+    total = np.zeros((int(np.prod(kernel_shape)), o), grad.dtype)
+    for rows, columns in column_blocks(padded, geometry, (y, x)):
+        total += columns @ grad[:, rows].reshape(o, -1).T
+    return np.ascontiguousarray(total.T).reshape(o, *kernel_shape)
+
+
+def conv2d_input_grad(weight: Array, grad: Array, padded_shape: tuple[int, ...], geometry: ConvGeometry) -> Array:
+    """The gradient of the padded image (C, H, W, N) from dy (O, Y, X, N): col2im(wᵀ @ dy), block by block of output rows."""
+    o, y, x, n = grad.shape
+    out = np.zeros(padded_shape, grad.dtype)
+    flat = weight.reshape(o, -1).T  # (C·R·S, O)
+    height = max(BLOCK_BYTES // max(flat.shape[0] * x * n * grad.itemsize, 1), 1)
+    for start in range(0, y, height):
+        rows = slice(start, min(start + height, y))
+        columns = flat @ grad[:, rows].reshape(o, -1)
+        col2im(columns, out[:, geometry.input_rows(rows)], geometry, (rows.stop - rows.start, x))
+    return out
 
 
 def batch_inner_rows(array: Array) -> Array:
@@ -122,15 +164,21 @@ def conv2d(
         if bias.shape != (o,):
             raise ShapeError(f"conv2d expected a bias of shape {(o,)}, got {bias.shape}")
         parents.append(bias)
-    out, columns = conv2d_forward(x.data, weight.data, None if bias is None else bias.data, geometry)
+    out_size = geometry.output_size(*x.shape[2:])
+    padded = pad_batch_inner(x.data, geometry.padding)
+    out = conv2d_forward(padded, weight.data, None if bias is None else bias.data, geometry, out_size)
 
     def vjp(g: Array) -> tuple[Array | None, ...]:
-        rows = batch_inner_rows(g)  # (O, Y·X·N)
-        dx = col2im(weight.data.reshape(o, -1).T @ rows, x.shape, geometry) if x.requires_grad else None
-        dw = (rows @ columns.T).reshape(weight.shape) if weight.requires_grad else None
-        return (dx, dw) if bias is None else (dx, dw, rows.sum(axis=1))
+        grad = np.ascontiguousarray(g.transpose(1, 2, 3, 0))  # (O, Y, X, N)
+        dx = dw = None
+        if x.requires_grad:
+            (py, px), (h, w) = geometry.padding, x.shape[2:]
+            dx = conv2d_input_grad(weight.data, grad, padded.shape, geometry)[:, py : py + h, px : px + w].transpose(3, 0, 1, 2)
+        if weight.requires_grad:
+            dw = conv2d_weight_grad(padded, grad, weight.shape[1:], geometry)
+        return (dx, dw) if bias is None else (dx, dw, grad.reshape(o, -1).sum(axis=1))
 
-    return record("conv2d", out, parents, vjp, geometry=geometry)
+    return record("conv2d", out.transpose(3, 0, 1, 2), parents, vjp, geometry=geometry)
 
 
 def as_pair(what: str, value: int | tuple[int, int], at_least: int) -> tuple[int, int]:

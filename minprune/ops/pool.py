@@ -50,11 +50,16 @@ def max_pool2d(x: TensorLike, kernel_size: int | tuple[int, int], stride: int | 
     def vjp(g: Array) -> tuple[Array]:
         grad = np.zeros_like(x.data)
         flowing = g.transpose(1, 2, 3, 0)  # (C, Y, X, N)
+        disjoint = geometry.stride[0] >= geometry.kernel[0] and geometry.stride[1] >= geometry.kernel[1]
         waiting = np.ones(out.shape, bool)  # windows whose maximum was not met yet
         for source, target in zip(views, _taps(grad, geometry), strict=True):
-            hit = (source == out) & waiting
-            waiting &= ~hit
-            target += flowing * hit
+            hit = source == out
+            hit &= waiting
+            waiting ^= hit
+            if disjoint:  # each input is in one window only: nothing to add to
+                np.multiply(flowing, hit, out=target)
+            else:
+                target += flowing * hit
         return (grad,)
 
     return record("max_pool2d", out.transpose(3, 0, 1, 2), (x,), vjp, geometry=geometry)

@@ -15,7 +15,7 @@ from minprune import ops
 from minprune.data import Split, batches
 from minprune.errors import NonFiniteError
 from minprune.nn import Module, Parameter
-from minprune.ops.conv import im2col
+from minprune.ops.conv import im2col, pad_batch_inner
 from minprune.tape import tape
 from minprune.tensor import Array, Tensor
 
@@ -129,5 +129,6 @@ def _add_input_squares(squares: dict[str, Array], parameters: dict[str, Paramete
         if node.op in ("linear", "conv2d") and id(node.parents[1]) in names:
             x, name = node.parents[0].data, names[id(node.parents[1])]
             if node.op == "conv2d":
-                x = im2col(x, node.attributes["geometry"]).T  # (Y·X·N, C·R·S)
+                geometry = node.attributes["geometry"]
+                x = im2col(pad_batch_inner(x, geometry.padding), geometry).T  # (Y·X·N, C·R·S)
             squares[name] += np.einsum("nc,nc->c", x, x).reshape(squares[name].shape)

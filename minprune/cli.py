@@ -1,0 +1,332 @@
+"""The ``minprune`` command: train, prune, draw curves, measure. Each subcommand explains itself with ``--help``."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from minprune import checkpoint, data
+from minprune.errors import CheckpointError, DataError, check_name
+from minprune.experiments import (
+    DENSE,
+    RECIPES,
+    CurveConfig,
+    Interrupted,
+    Method,
+    Workers,
+    make_model,
+    run_curve,
+    save_points,
+    summarise,
+)
+from minprune.metrics import summary
+from minprune.nn import Module
+from minprune.prune import Cubic, Cut, Geometric, OneShot, Rewind, Stop, iterate
+from minprune.prune.schedule import Schedule
+from minprune.train import Recipe, evaluate, fit_recipe
+from minprune.version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+app = typer.Typer(
+    help="Learn neural-network pruning: train a network, cut what matters least, let it recover, and measure what you got.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+bench_app = typer.Typer(
+    help="Measure this machine: our times beside those of other libraries, as ratios within one run.", no_args_is_help=True
+)
+app.add_typer(bench_app, name="bench")
+
+console = Console()
+errors = Console(stderr=True)
+
+DEMO_DENSITIES = (0.5, 0.25, 0.12, 0.06, 0.04, 0.025, 0.015, 0.01, 0.006, 0.003)
+DEMO_METHODS = (Method("magnitude", "iterative"), Method("magnitude", "one-shot"), Method("random", "iterative"))
+
+ModelOption = Annotated[str, typer.Option("--model", "-m", help="lenet300100, lenet5, smallconvnet or resnet.")]
+DataOption = Annotated[str, typer.Option("--data", "-d", help="digits (embedded), mnist or fashion-mnist (downloaded once).")]
+CriterionOption = Annotated[str, typer.Option(help="What a weight is worth: magnitude, random, taylor, snip or activation.")]
+ScopeOption = Annotated[str, typer.Option(help="Whom it is ranked against: global, layer, erk or lamp.")]
+SeedsOption = Annotated[int, typer.Option(min=1, help="How many seeds (0, 1, …): each draws its own split, weights and order of images.")]
+EpochsOption = Annotated[int | None, typer.Option(min=0, help="Epochs of dense training; by default what suits the data.")]
+LrOption = Annotated[float | None, typer.Option(help="Learning rate of dense training; by default what suits the data.")]
+FinetuneOption = Annotated[int | None, typer.Option(min=0, help="Epochs of fine-tuning after each cut; by default what suits the data.")]
+JobsOption = Annotated[int | None, typer.Option(min=1, help="Processes to run at once; by default one per core.")]
+
+
+def main() -> None:
+    """Run the command line; an error that a user can mend is one message, not a traceback."""
+    try:
+        app()
+    except (ValueError, TypeError, DataError, CheckpointError, OSError) as error:
+        errors.print(f"[bold red]error:[/] {error}", soft_wrap=True, highlight=False)
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Print the version if asked."""
+    if show:
+        console.print(f"minprune {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    seeds: SeedsOption = 3,
+    jobs: JobsOption = None,
+    out: Annotated[Path, typer.Option(help="Where the figure goes; the data lie beside it as CSV.")] = Path("figures/demo_curve.png"),
+) -> None:
+    """The whole loop on embedded digits, in under a minute: train, cut, fine-tune, and draw the pruning curve."""
+    training, finetuning = RECIPES["digits"]
+    config = CurveConfig("smallconvnet", "digits", DEMO_METHODS, DEMO_DENSITIES, tuple(range(seeds)), training, finetuning)
+    console.print(
+        "Handwritten digits, 8x8 pixels. A small convolutional network is trained; then its weights are removed, least important "
+        "first, in three ways, until it collapses. Every point of a density has had the same amount of training."
+    )
+    _draw_curve(config, Workers(jobs), out)
+
+
+@app.command()
+def train(
+    model: ModelOption = "smallconvnet",
+    data_name: DataOption = "digits",
+    seeds: SeedsOption = 1,
+    epochs: EpochsOption = None,
+    lr: LrOption = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd (with momentum), nesterov, adam or adamw.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Save the model here (safetensors); with several seeds, one file each.")] = None,
+) -> None:
+    """Train a dense network and report its accuracy on the test images."""
+    check_name("data set", data_name, data.DATASETS)
+    recipe = _override(RECIPES[data_name][0], epochs=epochs, lr=lr, optimizer=optimizer)
+    accuracies = []
+    for seed in range(seeds):
+        splits, rng = data.load(data_name, seed=seed), np.random.default_rng(seed)
+        network = make_model(model, splits, rng)
+        fit_recipe(network, splits, recipe, rng=rng, progress=f"seed {seed}")
+        accuracies.append(evaluate(network, splits.test).accuracy)
+        console.print(f"seed {seed}: test accuracy {accuracies[-1]:.2%}")
+        _save(network, out, seed, seeds)
+    console.print(str(summary(network)), highlight=False, soft_wrap=True)
+    console.print(f"test accuracy {_mean_std(accuracies)}")
+
+
+@app.command()
+def prune(
+    model: ModelOption = "smallconvnet",
+    data_name: DataOption = "digits",
+    checkpoint_path: Annotated[
+        Path | None, typer.Option("--checkpoint", help="Start from this trained model instead of training one.")
+    ] = None,
+    criterion: CriterionOption = "magnitude",
+    scope: ScopeOption = "global",
+    schedule: Annotated[
+        str, typer.Option(help="one-shot, geometric (equal shares of the remainder) or cubic (fast, then slow).")
+    ] = "geometric",
+    sparsity: Annotated[float, typer.Option(min=0, max=1, help="Where the schedule ends: share of all weights removed.")] = 0.9,
+    rounds: Annotated[int, typer.Option(min=1, help="Cuts of a geometric or cubic schedule, each followed by fine-tuning.")] = 5,
+    seeds: SeedsOption = 1,
+    epochs: EpochsOption = None,
+    lr: LrOption = None,
+    finetune_epochs: FinetuneOption = None,
+    rewind: Annotated[
+        str, typer.Option(help="none; learning-rate (repeat all training after each cut); weights (the same, from the initial weights).")
+    ] = "none",
+    min_accuracy: Annotated[float | None, typer.Option(help="Floor: never hand out a model below this validation accuracy.")] = None,
+    max_drop: Annotated[float | None, typer.Option(help="Floor: nor further than this below the dense model (0.01 = one point).")] = None,
+    max_bytes: Annotated[int | None, typer.Option(help="Goal: stop when the saved file is this small.")] = None,
+    max_ms: Annotated[float | None, typer.Option(help="Goal: stop when one image takes at most this long.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Save the pruned model here; with several seeds, one file each.")] = None,
+) -> None:
+    """Score, mask, fine-tune, check; stop or go round again. Prints every round, and the test accuracy before and after."""
+    check_name("data set", data_name, data.DATASETS)
+    check_name("rewind", rewind, ("none", "learning-rate", "weights"))
+    training, finetuning = RECIPES[data_name]
+    training = _override(training, epochs=epochs, lr=lr)
+    recipe = training if rewind != "none" else _override(finetuning, epochs=finetune_epochs)
+    plan = _schedule(schedule, sparsity, rounds)
+    stop = Stop(min_accuracy, max_drop, None, max_bytes, max_ms)
+    results = []
+    for seed in range(seeds):
+        splits, rng = data.load(data_name, seed=seed), np.random.default_rng(seed)
+        network = make_model(model, splits, rng)
+        initial = network.state_dict()
+        if checkpoint_path is None:
+            fit_recipe(network, splits, training, rng=rng, progress=f"seed {seed}: dense training")
+        else:
+            network = checkpoint.load(checkpoint_path)  # type: ignore[assignment]
+        back = None if rewind == "none" else Rewind(0, initial if rewind == "weights" else None)
+        run = iterate(network, splits, schedule=plan, recipe=recipe, rng=rng, cut=Cut(criterion, scope), stop=stop, rewind=back)
+        _print_history(run.history, run.chosen, f"seed {seed}: validation accuracy round by round")
+        console.print(f"stopped because {run.reason}; the model is that of round {run.chosen}")
+        results.append((evaluate(network, splits.test).accuracy, evaluate(run.model, splits.test).accuracy))
+        _save(run.model, out, seed, seeds)
+    console.print(str(summary(run.model)), highlight=False, soft_wrap=True)
+    before, after = zip(*results, strict=True)
+    console.print(f"test accuracy: dense {_mean_std(before)}, pruned and fine-tuned {_mean_std(after)}")
+
+
+@app.command()
+def curve(
+    model: ModelOption = "smallconvnet",
+    data_name: DataOption = "digits",
+    criterion: Annotated[list[str], typer.Option(help="magnitude, random, taylor, snip, activation; repeat for several lines.")] = [
+        "magnitude"
+    ],
+    scope: Annotated[list[str], typer.Option(help="global, layer, erk, lamp; repeat for several lines.")] = ["global"],
+    schedule: Annotated[list[str], typer.Option(help="one-shot, iterative, cubic; repeat for several lines.")] = ["iterative"],
+    densities: Annotated[
+        str, typer.Option(help="Percentages of the weights that remain, descending, separated by commas.")
+    ] = "50,20,10,5,2,1,0.5",
+    seeds: SeedsOption = 3,
+    epochs: EpochsOption = None,
+    lr: LrOption = None,
+    finetune_epochs: FinetuneOption = None,
+    jobs: JobsOption = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a dask scheduler, such as tcp://host:8786, to run there instead.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the figure goes (.png, .svg, .pdf); the data lie beside it as CSV.")] = Path(
+        "figures/curve.png"
+    ),
+) -> None:
+    """Draw accuracy against weights remaining, for every combination of criterion, scope and schedule, over several seeds."""
+    check_name("data set", data_name, data.DATASETS)
+    training, finetuning = RECIPES[data_name]
+    config = CurveConfig(
+        model,
+        data_name,
+        tuple(Method(c, s, where) for c in criterion for where in scope for s in schedule),
+        _parse_densities(densities),
+        tuple(range(seeds)),
+        _override(training, epochs=epochs, lr=lr),
+        _override(finetuning, epochs=finetune_epochs),
+    )
+    _draw_curve(config, Workers(jobs, cluster), out)
+
+
+@bench_app.command("train")
+def bench_train(
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in a batch.")] = 64,
+    threads: Annotated[int, typer.Option(min=1, help="Threads for both libraries.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """One training step (SGD with momentum) of each network, ours beside PyTorch eager where it is installed."""
+    from minprune.experiments.bench import has_torch, time_training
+
+    timings = list(time_training(batch_size, threads))
+    if as_json:
+        typer.echo(json.dumps([t.as_dict() for t in timings], indent=2))
+        return
+    table = Table(title=f"Training step, batch {batch_size}, {threads} threads, medians in one run")
+    for column in ("model", "minprune ms", "PyTorch ms", "time ratio", "minprune MiB", "PyTorch MiB", "memory ratio"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for t in timings:
+        cells = (t.ours_ms, t.torch_ms, t.time_ratio, t.ours_mib, t.torch_mib, t.memory_ratio)
+        table.add_row(t.model, *("-" if value is None else f"{value:.2f}" for value in cells))
+    console.print(table)
+    console.print("Ratios are ours / PyTorch's: below 1, ours is faster or smaller. MiB is the growth of peak memory in training.")
+    if not has_torch():
+        console.print("PyTorch is not installed; pip install 'minprune[oracle]' adds its columns.")
+
+
+def _draw_curve(config: CurveConfig, workers: Workers, out: Path) -> None:
+    """Run, print, save and draw a curve; after Ctrl-C, save what was finished."""
+    from minprune.plots import describe_curve, pruning_curve, save_figure
+
+    start = time.perf_counter()
+    num_classes = config.load_data(config.seeds[0]).num_classes
+    csv = out.with_suffix(".csv")
+    command = shlex.join(["minprune", *sys.argv[1:]])
+    try:
+        points = run_curve(config, workers)
+    except Interrupted as interrupted:
+        partial = csv.with_suffix(".partial.csv")
+        save_points(interrupted.points, partial, f"{command} (interrupted)")
+        errors.print(f"interrupted: {len(interrupted.points)} finished points are kept in {partial}")
+        raise typer.Exit(130) from None
+    _print_curve(points)
+    description = describe_curve(points)
+    save_points(points, csv, command, description)
+    save_figure(pruning_curve(points, num_classes), out, description)
+    guarded = int(points["guarded"].sum())
+    if guarded:
+        console.print(f"In {guarded} points the guard kept the last weight of a layer that would have been pruned away entirely.")
+    console.print(f"drew {out}, its data are in {csv}; {time.perf_counter() - start:.1f} s")
+
+
+def _print_curve(points: pd.DataFrame) -> None:
+    table = Table(title="Test accuracy, mean ± standard deviation over seeds; sizes are means")
+    for column in ("weights left", "accuracy", "parameters", "MACs", "bytes on disk"):
+        table.add_column(column, justify="right", no_wrap=True)
+    rows = summarise(points)
+    last_dense = rows[rows["method"] == DENSE]["epochs"].max()
+    for method, group in rows.groupby("method", sort=False):
+        table.add_section()
+        table.add_row("", f"[bold]{'dense control' if method == DENSE else method}[/]")
+        for _, row in group[(group["density"] < 1) | (group["epochs"] == last_dense)].iterrows():
+            accuracy = f"{row['accuracy']:.1%} ± {row['std']:5.1%}"
+            table.add_row(f"{row['density']:.1%}", accuracy, f"{row['parameters']:,.0f}", f"{row['macs']:,.0f}", f"{row['bytes']:,.0f}")
+    console.print(table)
+
+
+def _print_history(history: pd.DataFrame, chosen: int, title: str) -> None:
+    table = Table(title=title)
+    for column in ("round", "weights left", "after the cut", "after fine-tuning", "MACs", "bytes on disk", "ms per image", ""):
+        table.add_column(column, justify="right")
+    for _, row in history.iterrows():
+        cells = (
+            f"{1 - row['sparsity']:.2%}",
+            f"{row['accuracy_cut']:.2%}",
+            f"{row['accuracy']:.2%}",
+            f"{row['macs']:,.0f}",
+            f"{row['bytes']:,.0f}",
+        )
+        table.add_row(f"{row['round']:.0f}", *cells, f"{row['ms']:.3f}", "chosen" if row["round"] == chosen else "")
+    console.print(table)
+
+
+def _schedule(name: str, sparsity: float, rounds: int) -> Schedule:
+    check_name("schedule", name, ("one-shot", "geometric", "cubic"))
+    if name == "one-shot":
+        return OneShot(sparsity)
+    return Geometric(sparsity, rounds) if name == "geometric" else Cubic(final=sparsity, cuts=rounds)
+
+
+def _override(recipe: Recipe, **changes: object) -> Recipe:
+    """The recipe with those settings that were given on the command line."""
+    return replace(recipe, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
+
+
+def _parse_densities(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(round(float(part) / 100, 12) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"densities expected percentages separated by commas, such as 50,20,10; got {text!r}") from None
+
+
+def _mean_std(values: Iterable[float]) -> str:
+    array = np.array(list(values))
+    spread = f" ± {array.std(ddof=1):.2%} (n = {array.size})" if array.size > 1 else ""
+    return f"{array.mean():.2%}{spread}"
+
+
+def _save(model: Module, out: Path | None, seed: int, seeds: int) -> None:
+    if out is None:
+        return
+    path = out if seeds == 1 else out.with_stem(f"{out.stem}-seed{seed}")
+    checkpoint.save(model, path)
+    console.print(f"saved {path}, {path.stat().st_size:,} bytes")

@@ -1,0 +1,21 @@
+"""Experiments: described by frozen facts, run in parallel, summarised over seeds."""
+
+from minprune.experiments.config import DENSE, RECIPES, SCHEDULES, CurveConfig, Method, make_model
+from minprune.experiments.summary import dense_control, load_points, save_points, summarise
+from minprune.experiments.sweep import Interrupted, Workers, run_curve
+
+__all__ = [
+    "DENSE",
+    "RECIPES",
+    "SCHEDULES",
+    "CurveConfig",
+    "Interrupted",
+    "Method",
+    "Workers",
+    "dense_control",
+    "load_points",
+    "make_model",
+    "run_curve",
+    "save_points",
+    "summarise",
+]

@@ -1,0 +1,86 @@
+"""What an experiment is: facts only, frozen, so that the same description gives the same result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minprune import data, models
+from minprune.data import Splits
+from minprune.errors import check_name
+from minprune.models import ImageModel
+from minprune.prune import CRITERIA, SCOPES
+from minprune.prune.schedule import check_fraction
+from minprune.train import Recipe
+
+SCHEDULES = ("one-shot", "iterative", "cubic")
+DENSE = "dense"
+
+# How each data set is trained when nothing else is said: (dense training, fine-tuning after each cut)
+RECIPES = {
+    "digits": (Recipe(epochs=30, lr=0.05), Recipe(epochs=2, lr=0.05)),
+    "mnist": (Recipe(epochs=10, lr=0.02, weight_decay=5e-4), Recipe(epochs=2, lr=0.02, weight_decay=5e-4)),
+    "fashion-mnist": (Recipe(epochs=15, lr=0.02, weight_decay=5e-4), Recipe(epochs=2, lr=0.02, weight_decay=5e-4)),
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """One line of a pruning curve: a point in criterion x scope x schedule."""
+
+    criterion: str
+    schedule: str
+    scope: str = "global"
+
+    def __post_init__(self) -> None:
+        check_name("criterion", self.criterion, CRITERIA)
+        check_name("schedule", self.schedule, SCHEDULES)
+        check_name("scope", self.scope, SCOPES)
+
+    @property
+    def label(self) -> str:
+        """How the method is called in tables and figures, such as "magnitude, iterative" (global scope goes without saying)."""
+        return ", ".join([self.criterion, self.schedule, *([] if self.scope == "global" else [self.scope])])
+
+
+@dataclass(frozen=True)
+class CurveConfig:
+    """A pruning curve: which network and data, which methods, at which densities, over which seeds.
+
+    ``densities`` are shares of the prunable weights that remain, descending, all below 1; the dense network is always measured.
+    Every point at the i-th density has had the same training: ``training`` and then i times ``finetuning.epochs`` epochs, whatever
+    its method. So has the dense control at the end of its line.
+    """
+
+    model: str
+    data: str
+    methods: tuple[Method, ...]
+    densities: tuple[float, ...]
+    seeds: tuple[int, ...] = (0, 1, 2)
+    training: Recipe = field(default_factory=lambda: RECIPES["digits"][0])
+    finetuning: Recipe = field(default_factory=lambda: RECIPES["digits"][1])
+
+    def __post_init__(self) -> None:
+        check_name("model", self.model, models.MODELS)
+        check_name("data set", self.data, data.DATASETS)
+        for d in self.densities:
+            check_fraction("density", d)
+        if not self.densities or list(self.densities) != sorted(set(self.densities), reverse=True) or self.densities[0] >= 1:
+            raise ValueError(f"densities expected different numbers below 1 in descending order, got {list(self.densities)}")
+        if not self.methods or not self.seeds:
+            raise ValueError(f"expected at least one method and one seed, got {len(self.methods)} and {len(self.seeds)}")
+
+    def load_data(self, seed: int) -> Splits:
+        """The data set, divided by ``seed``."""
+        return data.load(self.data, seed=seed)
+
+    def make_model(self, splits: Splits, rng: np.random.Generator) -> ImageModel:
+        """A fresh network that fits the data."""
+        return make_model(self.model, splits, rng)
+
+
+def make_model(name: str, splits: Splits, rng: np.random.Generator, **arguments: Any) -> ImageModel:
+    """A fresh network ``name`` for the images and classes of ``splits``."""
+    return models.create(name, input_shape=splits.image_shape, num_classes=splits.num_classes, rng=rng, **arguments)

@@ -1,0 +1,52 @@
+"""From raw points to what is said of them: mean ± sample standard deviation over seeds, in a table and in a CSV file."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from minprune.experiments.config import DENSE
+from minprune.files import atomic_write
+from minprune.version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def summarise(points: pd.DataFrame) -> pd.DataFrame:
+    """A row per method and density: accuracy mean and sample standard deviation (n−1; 0 for one seed), n, mean sizes."""
+    groups = points.groupby(["method", "density", "epochs"], sort=False)
+    table = groups.agg(
+        accuracy=("test_accuracy", "mean"),
+        std=("test_accuracy", "std"),
+        n=("test_accuracy", "size"),
+        parameters=("parameters", "mean"),
+        macs=("macs", "mean"),
+        bytes=("bytes", "mean"),
+        guarded=("guarded", "sum"),
+    ).reset_index()
+    table["std"] = table["std"].fillna(0.0)
+    return table
+
+
+def dense_control(table: pd.DataFrame) -> pd.Series:
+    """The row of ``summarise`` for the dense network at the end of its further training: what pruned ones are compared with."""
+    dense = table[table["method"] == DENSE]
+    return dense.loc[dense["epochs"].idxmax()]
+
+
+def save_points(points: pd.DataFrame, path: str | os.PathLike[str], command: str, description: str = "") -> None:
+    """Write the raw points as CSV below comments with the command that made them and what the figure shows (its alternative text).
+
+    ``pandas.read_csv(path, comment="#")`` reads it.
+    """
+    with atomic_write(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        file.write(f"# {command}\n# minprune {__version__}\n" + (f"# {description}\n" if description else ""))
+        points.to_csv(file, index=False, lineterminator="\n")
+
+
+def load_points(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """What ``save_points`` wrote."""
+    import pandas as pd
+
+    return pd.read_csv(path, comment="#")

@@ -1,0 +1,236 @@
+"""Running a curve: for every seed a dense network, from it a chain of pruned ones for every method, each point measured.
+
+Chains run in parallel, on the cores of this machine (joblib) or on a dask cluster. Each writes its points to a journal as they are
+finished, so that an interrupted run keeps them. All methods of a seed start from the same trained weights and see the images in the same
+order.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minprune.data import Splits
+from minprune.experiments.config import DENSE, CurveConfig, Method
+from minprune.metrics import macs, saved_bytes, size
+from minprune.nn import Module
+from minprune.prune import Cubic, Cut, GuardWarning, Levels, gradual, iterate, prunable_parameters
+from minprune.tensor import Array
+from minprune.train import evaluate, fit_recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CUBIC_SHARE = 2 / 3  # of the training steps over which a cubic schedule prunes; the rest lets the network settle
+CUBIC_CUTS = 10
+
+Point = dict[str, Any]
+State = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where chains run: ``jobs`` processes on this machine (None: one per core), or the dask scheduler at ``cluster``."""
+
+    jobs: int | None = None
+    cluster: str | None = None
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a curve; ``points`` holds what was finished."""
+
+    def __init__(self, points: pd.DataFrame) -> None:
+        super().__init__("interrupted")
+        self.points = points
+
+
+def run_curve(config: CurveConfig, workers: Workers | None = None, *, progress: bool = True) -> pd.DataFrame:
+    """All points of a curve, a row each, ordered by method, seed and density.
+
+    Columns: model, data, method, seed, density (asked for), kept (weights that remain, of ``prunable``), parameters (biases and all),
+    macs (sparse, per image), bytes (saved file), epochs (of fine-tuning behind this point), val_accuracy, test_accuracy, guarded (the guard
+    had to keep a layer alive).
+
+    Raises:
+        Interrupted: Ctrl-C; carries the finished points.
+    """
+    from tqdm.auto import tqdm
+
+    workers = workers or Workers()
+    chains = [(method, seed) for seed in config.seeds for method in (None, *config.methods)]
+    total = len(chains) * (len(config.densities) + 1)
+    with ExitStack() as stack:
+        journal = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="minprune-curve-")))
+        parallel = stack.enter_context(_parallel(workers, max_jobs=len(chains)))
+        bar = stack.enter_context(tqdm(total=total, desc="dense networks", unit="point", disable=not progress))
+        stack.enter_context(_watch(journal, bar))
+        finished: list[list[Point]] = []
+        try:
+            states = dict(zip(config.seeds, parallel(train_dense, [(config, seed) for seed in config.seeds]), strict=True))
+            bar.set_description("pruned networks")
+            finished.extend(parallel(run_chain, [(config, method, seed, states[seed], journal) for method, seed in chains]))
+        except KeyboardInterrupt:
+            raise Interrupted(_table(config, _read_journal(journal))) from None
+    return _table(config, [point for points in finished for point in points])
+
+
+def train_dense(config: CurveConfig, seed: int) -> State:
+    """The weights and buffers of the dense network of one seed."""
+    _leave_ctrl_c_to_the_parent()
+    splits, rng = config.load_data(seed), np.random.default_rng(seed)
+    model = config.make_model(splits, rng)
+    fit_recipe(model, splits, config.training, rng=rng, progress="")
+    return model.state_dict()
+
+
+def run_chain(config: CurveConfig, method: Method | None, seed: int, state: State, journal: Path | None = None) -> list[Point]:
+    """All points of one method (None: the dense control, which is only trained further) and one seed."""
+    _leave_ctrl_c_to_the_parent()
+    points = []
+    for point in chain_points(config, method, seed, state):
+        points.append(point)
+        if journal is not None and journal.is_dir():  # not so on another machine of a cluster
+            with open(journal / f"{method.label if method else DENSE} {seed}.jsonl", "a", encoding="utf-8") as file:
+                file.write(json.dumps(point) + "\n")
+    return points
+
+
+def chain_points(config: CurveConfig, method: Method | None, seed: int, state: State) -> Iterator[Point]:
+    """The points of one chain, from the dense network to the sparsest."""
+    splits = config.load_data(seed)
+    dense: Module = config.make_model(splits, np.random.default_rng(seed))
+    dense.load_state_dict(state)
+    rng = np.random.default_rng((seed, 1))  # the same order of images for every method
+    name = method.label if method else DENSE
+
+    def point(model: Module, density: float, epochs: int, guarded: bool = False) -> Point:
+        return {"method": name, "seed": seed, "density": density, "epochs": epochs} | _measure(model, splits) | {"guarded": guarded}
+
+    yield point(dense, 1.0, 0)
+    model = dense
+    for i, density in enumerate(config.densities, start=1):
+        epochs = i * config.finetuning.epochs
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", GuardWarning)
+            model = _prune_to(config, method, splits, (dense, model), (density, epochs), rng)
+        yield point(model, 1.0 if method is None else density, epochs, any(issubclass(w.category, GuardWarning) for w in caught))
+
+
+def _prune_to(
+    config: CurveConfig,
+    method: Method | None,
+    splits: Splits,
+    start: tuple[Module, Module],
+    goal: tuple[float, int],
+    rng: np.random.Generator,
+) -> Module:
+    """The next network of a chain: from ``start`` = (the dense one, the last one) to ``goal`` = (density, epochs since dense)."""
+    (dense, last), (density, epochs) = start, goal
+    if method is None:
+        control = last.copy()
+        fit_recipe(control, splits, config.finetuning, rng=rng, progress="")
+        return control
+    how = Cut(method.criterion, method.scope)
+    sparsity = 1 - density
+    if method.schedule == "iterative":
+        run = iterate(last, splits, schedule=Levels([sparsity]), recipe=config.finetuning, rng=rng, cut=how, progress=False)
+    elif method.schedule == "one-shot":
+        recipe = config.finetuning.shortened(epochs)
+        run = iterate(dense, splits, schedule=Levels([sparsity]), recipe=recipe, rng=rng, cut=how, progress=False)
+    else:
+        recipe = config.finetuning.shortened(epochs)
+        steps = epochs * -(-len(splits.train) // recipe.batch_size)
+        every = max(int(steps * CUBIC_SHARE) // CUBIC_CUTS, 1)
+        schedule = Cubic(final=sparsity, cuts=min(CUBIC_CUTS, max(steps, 1)), every=every)
+        run = gradual(dense, splits, schedule=schedule, recipe=recipe, rng=rng, cut=how, progress=False)
+    return run.model
+
+
+def _measure(model: Module, splits: Splits) -> Point:
+    weights = prunable_parameters(model).values()
+    return {
+        "kept": sum(p.size if p.mask is None else int(p.mask.sum()) for p in weights),
+        "prunable": sum(p.size for p in weights),
+        "parameters": size(model).kept,
+        "macs": sum(layer.sparse for layer in macs(model, splits.image_shape)),
+        "bytes": saved_bytes(model),
+        "val_accuracy": evaluate(model, splits.val).accuracy,
+        "test_accuracy": evaluate(model, splits.test).accuracy,
+    }
+
+
+@contextmanager
+def _parallel(workers: Workers, max_jobs: int) -> Iterator[Any]:
+    """A function ``(function, list of argument tuples) -> iterator of results`` that spreads the calls over the workers."""
+    import joblib
+
+    with ExitStack() as stack:
+        jobs = min(workers.jobs or joblib.cpu_count(), max_jobs)
+        if workers.cluster is not None:
+            from distributed import Client
+
+            stack.enter_context(Client(workers.cluster, timeout="30s"))
+            stack.enter_context(joblib.parallel_config(backend="dask"))
+            jobs = -1
+        elif jobs > 1:
+            stack.enter_context(joblib.parallel_config(backend="loky", inner_max_num_threads=1))
+        yield lambda function, calls: joblib.Parallel(n_jobs=jobs, return_as="generator")(
+            joblib.delayed(function)(*arguments) for arguments in calls
+        )
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    """In a worker process: ignore the SIGINT that a terminal sends to all, and let the parent end the work."""
+    import multiprocessing
+
+    if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _watch(journal: Path, bar: Any) -> Iterator[None]:
+    """Move ``bar`` to the number of points in the journal, a few times a second, from a thread."""
+    done = threading.Event()
+
+    def update() -> None:
+        bar.update(len(_read_journal(journal)) - bar.n)
+
+    def watch() -> None:
+        while not done.wait(0.3):
+            update()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        update()
+
+
+def _read_journal(journal: Path) -> list[Point]:
+    """The points written so far; a line that is still being written does not count."""
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted(journal.glob("*.jsonl")))
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _table(config: CurveConfig, points: list[Point]) -> pd.DataFrame:
+    import pandas as pd
+
+    order = [DENSE, *(m.label for m in config.methods)]
+    rows = sorted(points, key=lambda p: (order.index(p["method"]), p["seed"], p["epochs"]))
+    table = pd.DataFrame(rows)
+    table.insert(0, "model", config.model)
+    table.insert(1, "data", config.data)
+    return table

@@ -1,0 +1,141 @@
+"""Figures: tables in, matplotlib figures out, all in one style, each saved with alternative text.
+
+Nothing here trains or measures; whatever is drawn lies in a table that is saved beside the figure.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minprune.experiments import DENSE, dense_control, summarise
+from minprune.files import atomic_write
+from minprune.models import MODELS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LABEL_GAP = 0.055  # least distance between direct labels, as a share of the axis
+
+
+def style() -> Any:
+    """A context manager in which figures get the project's style."""
+    from matplotlib import style as mpl_style
+
+    return mpl_style.context(str(files("minprune") / "minprune.mplstyle"))
+
+
+def pruning_curve(points: pd.DataFrame, num_classes: int, title: str = "") -> Figure:
+    """Test accuracy against the weights that remain: a line, a marker and a band of ± one standard deviation per method.
+
+    Args:
+        points: the raw points of ``run_curve``.
+        num_classes: for the line at chance level, 1 / num_classes.
+        title: above the figure; by default model and data.
+
+    The axis of weights is logarithmic and runs from 100 % down. The dense control is dashed, with its own band.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+
+    table = summarise(points)
+    with style():
+        figure = Figure()
+        axes: Axes = figure.subplots()
+        dense = dense_control(table)
+        axes.axhspan(dense["accuracy"] - dense["std"], dense["accuracy"] + dense["std"], color="0.8", lw=0, zorder=1)
+        axes.axhline(dense["accuracy"], color="0.25", ls="--", lw=1.5, marker="", zorder=2)
+        axes.axhline(1 / num_classes, color="0.45", ls=":", lw=1.5, marker="", zorder=2)
+        ends = []
+        for method, rows in table[table["method"] != DENSE].groupby("method", sort=False):
+            (line,) = axes.plot(rows["density"], rows["accuracy"], label=method, clip_on=False, zorder=4)
+            low, high = rows["accuracy"] - rows["std"], (rows["accuracy"] + rows["std"]).clip(upper=1)
+            axes.fill_between(rows["density"], low, high, color=line.get_color(), alpha=0.2, lw=0, zorder=3)
+            ends.append((str(method), float(rows["accuracy"].iloc[-1]), str(line.get_color())))
+        right = float(table["density"].min())
+        axes.set_xscale("log")
+        axes.set_xlim(1.15, right / 1.1)
+        axes.set_ylim(0, 1.02)
+        ticks = [t for t in (1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001) if t >= right * 0.99]
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.set_xlabel("weights remaining (logarithmic)")
+        axes.set_ylabel("test accuracy")
+        seeds = points["seed"].nunique()
+        axes.set_title(title or f"{_model_name(points)} on {points['data'].iloc[0]}: mean ± 1 standard deviation, n = {seeds} seeds")
+        ends += [("dense control", float(dense["accuracy"]), "0.25"), ("chance", 1 / num_classes, "0.45")]
+        _label_ends(axes, ends)
+    return figure
+
+
+def _label_ends(axes: Axes, ends: list[tuple[str, float, str]]) -> None:
+    """Write each line's name beside its right end, moved apart where ends lie close."""
+    low, high = axes.get_ylim()
+    order = sorted(ends, key=lambda end: end[1])
+    heights = _spread_out([(y - low) / (high - low) for _, y, _ in order], LABEL_GAP)
+    for (name, y, color), height in zip(order, heights, strict=True):
+        axes.annotate(
+            name,
+            xy=(1.0, (y - low) / (high - low)),
+            xytext=(1.035, height),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            color=color,
+            fontweight="bold",
+            arrowprops={"arrowstyle": "-", "color": color, "lw": 0.8, "shrinkA": 0, "shrinkB": 1},
+        )
+
+
+def _spread_out(heights: list[float], gap: float) -> list[float]:
+    """Ascending heights in [0, 1], moved as little as a few sweeps need so that neighbours are at least ``gap`` apart."""
+    spread = np.clip(heights, 0, 1)
+    for _ in range(200):
+        for i in range(len(spread) - 1):
+            overlap = gap - (spread[i + 1] - spread[i])
+            if overlap > 0:
+                spread[i] -= overlap / 2
+                spread[i + 1] += overlap / 2
+    return [float(h) for h in spread]
+
+
+def describe_curve(points: pd.DataFrame) -> str:
+    """Alternative text of a pruning curve: what it shows, in sentences with numbers."""
+    table = summarise(points)
+    dense = dense_control(table)
+    sentences = [
+        f"Test accuracy of {_model_name(points)} on {points['data'].iloc[0]} against the share of weights remaining, mean of "
+        f"{points['seed'].nunique()} seeds; the dense control reaches {dense['accuracy']:.1%} ± {dense['std']:.1%}."
+    ]
+    for method, rows in table[table["method"] != DENSE].groupby("method", sort=False):
+        pruned = rows[rows["density"] < 1]
+        as_good = pruned[pruned["accuracy"] >= dense["accuracy"] - 0.01]
+        last = pruned.iloc[-1]
+        reach = (
+            f"comes within one point of dense down to {as_good['density'].min():.1%} of the weights"
+            if len(as_good)
+            else "is always more than one point below dense"
+        )
+        sentences.append(f"{method}: {reach}, and ends at {last['accuracy']:.1%} with {last['density']:.1%} remaining.")
+    return " ".join(sentences)
+
+
+def _model_name(points: pd.DataFrame) -> str:
+    return MODELS[points["model"].iloc[0]].__name__
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str], description: str) -> None:
+    """Write a PNG, SVG or PDF by the path's ending, atomically, with ``description`` as its embedded alternative text."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"expected a path ending in .png, .svg or .pdf, got {os.fspath(path)!r}")
+    key = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}[suffix]
+    with style(), atomic_write(path) as temporary:
+        figure.savefig(temporary, metadata={key: description})
