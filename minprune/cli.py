@@ -232,7 +232,7 @@ def bench_train(
         typer.echo(json.dumps([t.as_dict() for t in timings], indent=2))
         return
     table = Table(title=f"Training step, batch {batch_size}, {threads} threads, medians in one run")
-    for column in ("model", "minprune ms", "PyTorch ms", "time ratio", "minprune MiB", "PyTorch MiB", "memory ratio"):
+    for column in ("model", "ours, ms", "PyTorch", "ratio", "ours, MiB", "PyTorch", "ratio"):
         table.add_column(column, justify="left" if column == "model" else "right")
     for t in timings:
         cells = (t.ours_ms, t.torch_ms, t.time_ratio, t.ours_mib, t.torch_mib, t.memory_ratio)

@@ -11,7 +11,7 @@ back to where it came from.
 Two choices make this fast. Tensors are *shaped* (N, C, H, W) for the reader, but in memory the batch is innermost, (C, H, W, N): each row
 of the column matrix is then copied in runs of X·N neighbours instead of X, and everything elementwise that follows keeps that order for
 free; only the first layer pays for a conversion. And the columns are never all there at once: a block of output rows at a time is laid
-out, used while it is in the cache, and overwritten by the next. The backward pass lays them out again, which costs less than keeping them.
+out, used while it is in the cache, and thrown away. The backward pass lays them out again, which costs less than keeping them.
 """
 
 from __future__ import annotations
@@ -72,20 +72,24 @@ def im2col(padded: Array, geometry: ConvGeometry) -> Array:
 
 def col2im(columns: Array, padded: Array, geometry: ConvGeometry, out_size: tuple[int, int]) -> None:
     """The transpose of ``im2col``: add each column (C·R·S, Y·X·N) to its patch of ``padded`` (C, H, W, N), in place."""
-    patches = columns.reshape(padded.shape[0], *geometry.kernel, *out_size, -1)  # (C, R, S, Y, X, N)
+    pieces = columns.reshape(padded.shape[0], *geometry.kernel, *out_size, -1)  # (C, R, S, Y, X, N)
     for i, row in enumerate(geometry.taps(padded, out_size)):
         for j, place in enumerate(row):
-            place += patches[:, i, j]
+            place += pieces[:, i, j]
+
+
+def blocks_of_rows(y: int, row_bytes: int) -> Iterator[slice]:
+    """The ``y`` output rows in blocks whose columns take about BLOCK_BYTES, at least one row each."""
+    height = max(BLOCK_BYTES // max(row_bytes, 1), 1)
+    for start in range(0, y, height):
+        yield slice(start, min(start + height, y))
 
 
 def column_blocks(padded: Array, geometry: ConvGeometry, out_size: tuple[int, int]) -> Iterator[tuple[slice, Array]]:
-    """(output rows, their columns (C·R·S, rows·X·N)), block after block of at most about BLOCK_BYTES."""
+    """(output rows, their columns (C·R·S, rows·X·N)), block after block."""
     c, _, _, n = padded.shape
-    y, x = out_size
-    row_bytes = c * geometry.kernel[0] * geometry.kernel[1] * x * n * padded.itemsize
-    height = max(BLOCK_BYTES // max(row_bytes, 1), 1)
-    for start in range(0, y, height):
-        rows = slice(start, min(start + height, y))
+    row_bytes = c * geometry.kernel[0] * geometry.kernel[1] * out_size[1] * n * padded.itemsize
+    for rows in blocks_of_rows(out_size[0], row_bytes):
         yield rows, im2col(padded[:, geometry.input_rows(rows)], geometry)
 
 
@@ -115,9 +119,7 @@ def conv2d_input_grad(weight: Array, grad: Array, padded_shape: tuple[int, ...],
     o, y, x, n = grad.shape
     out = np.zeros(padded_shape, grad.dtype)
     flat = weight.reshape(o, -1).T  # (C·R·S, O)
-    height = max(BLOCK_BYTES // max(flat.shape[0] * x * n * grad.itemsize, 1), 1)
-    for start in range(0, y, height):
-        rows = slice(start, min(start + height, y))
+    for rows in blocks_of_rows(y, flat.shape[0] * x * n * grad.itemsize):
         columns = flat @ grad[:, rows].reshape(o, -1)
         col2im(columns, out[:, geometry.input_rows(rows)], geometry, (rows.stop - rows.start, x))
     return out
