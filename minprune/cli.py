@@ -30,6 +30,7 @@ from minprune.experiments import (
     save_points,
     summarise,
 )
+from minprune.files import check_writable
 from minprune.metrics import summary
 from minprune.nn import Module
 from minprune.prune import Cubic, Cut, Geometric, OneShot, Rewind, Stop, iterate
@@ -114,6 +115,8 @@ def train(
     """Train a dense network and report its accuracy on the test images."""
     check_name("data set", data_name, data.DATASETS)
     recipe = _override(RECIPES[data_name][0], epochs=epochs, lr=lr, optimizer=optimizer)
+    if out is not None:
+        check_writable(out)
     accuracies = []
     for seed in range(seeds):
         splits, rng = data.load(data_name, seed=seed), np.random.default_rng(seed)
@@ -145,7 +148,10 @@ def prune(
     lr: LrOption = None,
     finetune_epochs: FinetuneOption = None,
     rewind: Annotated[
-        str, typer.Option(help="none; learning-rate (repeat all training after each cut); weights (the same, from the initial weights).")
+        str,
+        typer.Option(
+            help="none; learning-rate (repeat the dense training after each cut); weights (the same, from the weights before training)."
+        ),
     ] = "none",
     min_accuracy: Annotated[float | None, typer.Option(help="Floor: never hand out a model below this validation accuracy.")] = None,
     max_drop: Annotated[float | None, typer.Option(help="Floor: nor further than this below the dense model (0.01 = one point).")] = None,
@@ -161,24 +167,28 @@ def prune(
     recipe = training if rewind != "none" else _override(finetuning, epochs=finetune_epochs)
     plan = _schedule(schedule, sparsity, rounds)
     stop = Stop(min_accuracy, max_drop, None, max_bytes, max_ms)
+    how = Cut(criterion, scope)
+    start = None if checkpoint_path is None else checkpoint.load(checkpoint_path)
+    if out is not None:
+        check_writable(out)
     results = []
     for seed in range(seeds):
         splits, rng = data.load(data_name, seed=seed), np.random.default_rng(seed)
-        network = make_model(model, splits, rng)
+        network: Module = make_model(model, splits, rng) if start is None else start.copy()
         initial = network.state_dict()
-        if checkpoint_path is None:
+        if start is None:
             fit_recipe(network, splits, training, rng=rng, progress=f"seed {seed}: dense training")
-        else:
-            network = checkpoint.load(checkpoint_path)  # type: ignore[assignment]
         back = None if rewind == "none" else Rewind(0, initial if rewind == "weights" else None)
-        run = iterate(network, splits, schedule=plan, recipe=recipe, rng=rng, cut=Cut(criterion, scope), stop=stop, rewind=back)
-        _print_history(run.history, run.chosen, f"seed {seed}: validation accuracy round by round")
+        run = iterate(network, splits, schedule=plan, recipe=recipe, rng=rng, cut=how, stop=stop, rewind=back)
+        _print_history(run.history, run.chosen, f"seed {seed}: validation accuracy after each cut and after its fine-tuning")
         console.print(f"stopped because {run.reason}; the model is that of round {run.chosen}")
-        results.append((evaluate(network, splits.test).accuracy, evaluate(run.model, splits.test).accuracy))
+        bare = network.copy()
+        how.apply(bare, float(run.history["sparsity"][run.chosen]), splits, rng)
+        results.append([evaluate(m, splits.test).accuracy for m in (network, bare, run.model)])
         _save(run.model, out, seed, seeds)
     console.print(str(summary(run.model)), highlight=False, soft_wrap=True)
-    before, after = zip(*results, strict=True)
-    console.print(f"test accuracy: dense {_mean_std(before)}, pruned and fine-tuned {_mean_std(after)}")
+    for what, accuracies in zip(("dense", "cut at once, no fine-tuning", "pruned and fine-tuned"), zip(*results, strict=True), strict=True):
+        console.print(f"test accuracy, {what}: {_mean_std(accuracies)}")
 
 
 @app.command()
@@ -245,8 +255,10 @@ def bench_train(
 
 def _draw_curve(config: CurveConfig, workers: Workers, out: Path) -> None:
     """Run, print, save and draw a curve; after Ctrl-C, save what was finished."""
-    from minprune.plots import describe_curve, pruning_curve, save_figure
+    from minprune.plots import check_figure_path, describe_curve, pruning_curve, save_figure
 
+    check_figure_path(out)
+    check_writable(out)
     start = time.perf_counter()
     num_classes = config.load_data(config.seeds[0]).num_classes
     csv = out.with_suffix(".csv")
@@ -285,7 +297,7 @@ def _print_curve(points: pd.DataFrame) -> None:
 
 def _print_history(history: pd.DataFrame, chosen: int, title: str) -> None:
     table = Table(title=title)
-    for column in ("round", "weights left", "after the cut", "after fine-tuning", "MACs", "bytes on disk", "ms per image", ""):
+    for column in ("round", "weights left", "cut", "tuned", "MACs", "bytes", "ms/image", ""):
         table.add_column(column, justify="right")
     for _, row in history.iterrows():
         cells = (

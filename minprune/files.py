@@ -38,6 +38,17 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Find out before hours of work, not after: a PermissionError or NotADirectoryError unless ``path`` could be written."""
+    folder = Path(path).absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(f"cannot save {path}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"cannot save {path}: {folder} is not writable")
+
+
 def _umask() -> int:
     """The process's file mode mask, which can only be read by setting it."""
     mask = os.umask(0)

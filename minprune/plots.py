@@ -133,9 +133,13 @@ def _model_name(points: pd.DataFrame) -> str:
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], description: str) -> None:
     """Write a PNG, SVG or PDF by the path's ending, atomically, with ``description`` as its embedded alternative text."""
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"expected a path ending in .png, .svg or .pdf, got {os.fspath(path)!r}")
-    key = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}[suffix]
+    check_figure_path(path)
+    key = "Subject" if os.fspath(path).lower().endswith(".pdf") else "Description"
     with style(), atomic_write(path) as temporary:
         figure.savefig(temporary, metadata={key: description})
+
+
+def check_figure_path(path: str | os.PathLike[str]) -> None:
+    """A ValueError unless ``path`` ends as a figure's does."""
+    if os.path.splitext(path)[1].lower() not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"expected a path ending in .png, .svg or .pdf, got {os.fspath(path)!r}")

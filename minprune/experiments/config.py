@@ -21,8 +21,8 @@ DENSE = "dense"
 # How each data set is trained when nothing else is said: (dense training, fine-tuning after each cut)
 RECIPES = {
     "digits": (Recipe(epochs=30, lr=0.05), Recipe(epochs=2, lr=0.05)),
-    "mnist": (Recipe(epochs=10, lr=0.02, weight_decay=5e-4), Recipe(epochs=2, lr=0.02, weight_decay=5e-4)),
-    "fashion-mnist": (Recipe(epochs=15, lr=0.02, weight_decay=5e-4), Recipe(epochs=2, lr=0.02, weight_decay=5e-4)),
+    "mnist": (Recipe(epochs=10, lr=0.05, weight_decay=5e-4), Recipe(epochs=2, lr=0.05, weight_decay=5e-4)),
+    "fashion-mnist": (Recipe(epochs=15, lr=0.05, weight_decay=5e-4), Recipe(epochs=2, lr=0.05, weight_decay=5e-4)),
 }
 
 

@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minprune.data import Splits
+from minprune.errors import check_name
 from minprune.metrics import latency, macs, saved_bytes, size
 from minprune.nn import Module
 from minprune.optim import check_at_least
+from minprune.prune.criteria import CRITERIA
 from minprune.prune.evidence import prunable_parameters
-from minprune.prune.masks import Scope, cut
+from minprune.prune.granularity import GRANULARITIES
+from minprune.prune.masks import SCOPES, Scope, cut
 from minprune.prune.schedule import Cubic, Schedule, check_fraction
 from minprune.tensor import Array
 from minprune.train import Recipe, evaluate, fit_recipe
@@ -38,6 +41,12 @@ class Cut:
     scope: Scope = "global"
     granularity: str = "weight"
     min_per_layer: int = 1
+
+    def __post_init__(self) -> None:
+        check_name("criterion", self.criterion, CRITERIA)
+        check_name("granularity", self.granularity, GRANULARITIES)
+        if isinstance(self.scope, str):
+            check_name("scope", self.scope, SCOPES)
 
     def apply(self, model: Module, sparsity: float, splits: Splits, rng: np.random.Generator) -> None:
         """Prune ``model`` in place to ``sparsity`` of the whole; calibration data come from the training images."""

@@ -1,0 +1,149 @@
+"""The command line does what its help says, saves what it promises, and turns mistakes into one clear message."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import minprune
+from minprune import checkpoint, cli
+from minprune.experiments import load_points
+from minprune.experiments.bench import TrainTiming
+
+FAST = ["--model", "lenet300100", "--data", "digits", "--epochs", "1"]
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def message_of(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    """What ``minprune ARGUMENTS`` says on standard error when it ends with exit code 1."""
+    monkeypatch.setattr(sys, "argv", ["minprune", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 1
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [[], ["demo"], ["train"], ["prune"], ["curve"], ["bench"], ["bench", "train"]])
+def test_help_is_there_for_every_command(command: list[str]) -> None:
+    assert "Usage" in run(*command, "--help")
+
+
+def test_version_is_the_packages() -> None:
+    assert minprune.__version__ in run("--version")
+
+
+def test_train_saves_a_model_that_loads(tmp_path: Path) -> None:
+    out = tmp_path / "model.safetensors"
+    output = run("train", *FAST, "--out", str(out))
+    assert "test accuracy" in output
+    assert type(checkpoint.load(out)).__name__ == "LeNet300100"
+
+
+def test_several_seeds_save_a_file_each_and_report_the_spread(tmp_path: Path) -> None:
+    output = run("train", *FAST, "--seeds", "2", "--out", str(tmp_path / "model.safetensors"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model-seed0.safetensors", "model-seed1.safetensors"]
+    assert "n = 2" in output
+
+
+@pytest.mark.parametrize("schedule", ["one-shot", "geometric", "cubic"])
+def test_prune_reaches_the_sparsity_and_saves_the_masks(tmp_path: Path, schedule: str) -> None:
+    out = tmp_path / "pruned.safetensors"
+    output = run("prune", *FAST, "--finetune-epochs", "1", "--sparsity", "0.9", "--rounds", "2", "--schedule", schedule, "--out", str(out))
+    model = checkpoint.load(out)
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    assert sum(int(p.mask.sum()) for p in weights) == sum(p.size for p in weights) - round(0.9 * sum(p.size for p in weights))
+    assert "stopped because the schedule ended" in output
+
+
+@pytest.mark.parametrize("rewind", ["learning-rate", "weights"])
+def test_prune_starts_from_a_checkpoint_and_can_rewind(tmp_path: Path, rewind: str) -> None:
+    start = tmp_path / "dense.safetensors"
+    run("train", *FAST, "--out", str(start))
+    output = run("prune", *FAST, "--checkpoint", str(start), "--rewind", rewind, "--rounds", "1", "--criterion", "taylor")
+    assert "pruned and fine-tuned" in output
+
+
+def test_curve_draws_a_figure_with_its_data_and_command_beside_it(tmp_path: Path) -> None:
+    out = tmp_path / "figures" / "curve.png"
+    run(
+        *("curve", *FAST, "--finetune-epochs", "1", "--densities", "50,1", "--seeds", "1", "--jobs", "1", "--out", str(out)),
+        *("--criterion", "magnitude", "--criterion", "random", "--schedule", "one-shot"),
+    )
+    assert out.stat().st_size > 10_000
+    points = load_points(out.with_suffix(".csv"))
+    assert set(points["method"]) == {"dense", "magnitude, one-shot", "random, one-shot"}
+
+
+def test_bench_prints_json_with_the_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    timings = [TrainTiming("lenet5", 64, 2, ours_ms=10.0, ours_mib=20.0, torch_ms=5.0, torch_mib=None)]
+    monkeypatch.setattr("minprune.experiments.bench.time_training", lambda *_: iter(timings))
+    (row,) = json.loads(run("bench", "train", "--json"))
+    assert row["time_ratio"] == 2.0
+    assert row["memory_ratio"] is None
+    assert "2.00" in run("bench", "train")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--model", "lenet55"], "unknown model 'lenet55'"),
+        (["train", "--data", "minst"], "did you mean 'mnist'"),
+        (["train", "--model", "lenet5"], "at least 16x16, got 8x8"),
+        (["train", "--optimizer", "adm"], "did you mean 'adam'"),
+        (["train", "--lr", "-1"], "lr expected a finite number >= 0, got -1.0"),
+        (["prune", "--criterion", "magnitud"], "did you mean 'magnitude'"),
+        (["prune", "--schedule", "geometrical"], "did you mean 'geometric'"),
+        (["prune", "--rewind", "weight"], "did you mean 'weights'"),
+        (["prune", "--checkpoint", "missing.safetensors"], "missing.safetensors"),
+        (["prune", "--epochs", "0", "--min-accuracy", "0.99"], "below the floor of 0.9900 before any cut"),
+        (["curve", "--densities", "50;20"], "percentages separated by commas"),
+        (["curve", "--scope", "glob"], "did you mean 'global'"),
+        (["curve", "--out", "figure.bmp"], ".png, .svg or .pdf"),
+    ],
+)
+def test_a_mistake_is_one_message_that_names_it(capsys, monkeypatch, tmp_path: Path, arguments: list[str], message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    printed = message_of(capsys, monkeypatch, *arguments)
+    assert "error:" in printed
+    assert message in printed.replace("\n", " ")
+    assert "Traceback" not in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends the signal that Ctrl-C sends in a Unix terminal")
+def test_ctrl_c_during_a_curve_keeps_the_finished_points(tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "minprune", "curve", *FAST, "--finetune-epochs", "3", "--out", str(tmp_path / "curve.png")],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"TMPDIR": str(temporary)},
+    )
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if any(path.read_text().count("\n") >= 2 for path in temporary.glob("minprune-curve-*/*.jsonl")):
+            break
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and its workers alike
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    points = load_points(tmp_path / "curve.partial.csv")
+    assert len(points) >= 2
+    assert f"{len(points)} finished points are kept" in printed
+    assert "Traceback" not in printed
+    assert not (tmp_path / "curve.png").exists()

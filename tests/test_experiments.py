@@ -1,0 +1,116 @@
+"""A curve has every point it was asked for, equal budgets, equal starts, and is the same however its work is spread."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from minprune.experiments import DENSE, CurveConfig, Method, Workers, dense_control, load_points, run_curve, save_points, summarise
+from minprune.train import Recipe
+
+METHODS = (Method("magnitude", "iterative"), Method("magnitude", "one-shot", "layer"), Method("random", "cubic"))
+
+
+def small_config(**changes: object) -> CurveConfig:
+    settings: dict = {"training": Recipe(epochs=2, lr=0.05), "finetuning": Recipe(epochs=1, lr=0.05)}
+    return CurveConfig("lenet300100", "digits", METHODS, (0.5, 0.1, 0.02), (0, 1), **(settings | changes))
+
+
+@pytest.fixture(scope="module")
+def points() -> pd.DataFrame:
+    return run_curve(small_config(), Workers(jobs=1), progress=False)
+
+
+def test_every_method_and_seed_has_every_density_and_the_dense_network(points: pd.DataFrame) -> None:
+    assert len(points) == 2 * (len(METHODS) + 1) * 4
+    for method in METHODS:
+        for _, chain in points[points["method"] == method.label].groupby("seed"):
+            assert list(chain["density"]) == [1.0, 0.5, 0.1, 0.02]
+            assert list(chain["epochs"]) == [0, 1, 2, 3]
+
+
+def test_exactly_the_share_asked_for_is_kept(points: pd.DataFrame) -> None:
+    asked = [n - round((1 - d) * n) for n, d in zip(points["prunable"], points["density"], strict=True)]
+    assert list(points["kept"]) == asked
+    assert (points["parameters"] - points["kept"] == 300 + 100 + 10).all()  # the biases
+
+
+def test_all_methods_of_a_seed_start_from_the_same_network(points: pd.DataFrame) -> None:
+    starts = points[points["epochs"] == 0].groupby("seed")["test_accuracy"]
+    assert (starts.nunique() == 1).all()
+    assert (starts.size() == len(METHODS) + 1).all()
+
+
+def test_work_and_bytes_shrink_with_the_density(points: pd.DataFrame) -> None:
+    for _, chain in points[points["method"] != DENSE].groupby(["method", "seed"]):
+        assert (chain["macs"].diff().dropna() < 0).all()
+        assert (chain["bytes"].diff().dropna() < 0).all()
+
+
+def test_processes_give_the_same_points_as_one_process(points: pd.DataFrame) -> None:
+    parallel = run_curve(small_config(), Workers(jobs=2), progress=False)
+    exact = ["method", "seed", "density", "kept", "bytes", "epochs"]
+    pd.testing.assert_frame_equal(parallel[exact], points[exact])
+    # another number of BLAS threads may round differently, so that a borderline image falls the other way
+    np.testing.assert_allclose(parallel["test_accuracy"], points["test_accuracy"], atol=0.03)
+
+
+def test_a_dask_cluster_gives_the_same_points() -> None:
+    distributed = pytest.importorskip("distributed", reason="pip install 'minprune[cluster]' runs this test")
+    config = CurveConfig("lenet300100", "digits", METHODS[:1], (0.1,), (0,), Recipe(epochs=1), Recipe(epochs=1))
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        there = run_curve(config, Workers(cluster=cluster.scheduler_address), progress=False)
+    here = run_curve(config, Workers(jobs=1), progress=False)
+    pd.testing.assert_frame_equal(
+        there.drop(columns=["val_accuracy", "test_accuracy"]), here.drop(columns=["val_accuracy", "test_accuracy"])
+    )
+    np.testing.assert_allclose(there["test_accuracy"], here["test_accuracy"], atol=0.03)
+
+
+def test_summary_is_mean_and_sample_standard_deviation_over_seeds(points: pd.DataFrame) -> None:
+    table = summarise(points)
+    row = table[(table["method"] == METHODS[0].label) & (table["density"] == 0.1)].iloc[0]
+    values = points[(points["method"] == METHODS[0].label) & (points["density"] == 0.1)]["test_accuracy"]
+    assert row["accuracy"] == pytest.approx(np.mean(values))
+    assert row["std"] == pytest.approx(abs(values.iloc[0] - values.iloc[1]) / np.sqrt(2))
+    assert row["n"] == 2
+    assert dense_control(table)["epochs"] == 3
+
+
+def test_one_seed_has_no_spread(points: pd.DataFrame) -> None:
+    assert (summarise(points[points["seed"] == 0])["std"] == 0).all()
+
+
+def test_points_survive_the_csv_and_carry_their_command(points: pd.DataFrame, tmp_path) -> None:
+    path = tmp_path / "curve.csv"
+    save_points(points, path, "minprune curve --model lenet300100", "what it shows")
+    pd.testing.assert_frame_equal(load_points(path), points)
+    assert path.read_text().startswith("# minprune curve --model lenet300100\n")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "lenet55"}, "did you mean 'lenet5'"),
+        ({"data": "minst"}, "did you mean 'mnist'"),
+        ({"densities": ()}, "descending order, got \\[\\]"),
+        ({"densities": (0.1, 0.5)}, "descending order"),
+        ({"densities": (1.0, 0.5)}, "below 1"),
+        ({"densities": (0.5, -0.1)}, "density as a fraction expected a number in \\[0, 1\\], got -0.1"),
+        ({"seeds": ()}, "at least one method and one seed"),
+        ({"methods": ()}, "at least one method and one seed"),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_refused(changes: dict, message: str) -> None:
+    arguments = {"model": "lenet5", "data": "mnist", "methods": METHODS, "densities": (0.5,)} | changes
+    with pytest.raises(ValueError, match=message):
+        CurveConfig(**arguments)
+
+
+@pytest.mark.parametrize(
+    "bad", [("magnitud", "one-shot", "global"), ("magnitude", "oneshot", "global"), ("magnitude", "one-shot", "globl")]
+)
+def test_a_method_with_an_unknown_name_suggests_the_nearest(bad: tuple[str, str, str]) -> None:
+    with pytest.raises(ValueError, match="did you mean"):
+        Method(*bad)

@@ -1,0 +1,71 @@
+"""Figures draw what the table says, in the project's style, with alternative text."""
+
+from __future__ import annotations
+
+import itertools
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from minprune import plots
+from minprune.experiments import DENSE
+
+
+@pytest.fixture
+def points() -> pd.DataFrame:
+    rows = []
+    for seed, shift in ((0, 0.0), (1, 0.02)):
+        for method, fall in ((DENSE, 0.0), ("magnitude, iterative", 0.1), ("random, iterative", 0.4)):
+            for i, density in enumerate((1.0, 0.1, 0.01)):
+                rows.append(
+                    {"model": "lenet5", "data": "digits", "method": method, "seed": seed, "epochs": i}
+                    | {"density": 1.0 if method == DENSE else density, "test_accuracy": 0.9 + shift - fall * i}
+                    | {"parameters": 100, "macs": 100, "bytes": 100, "guarded": False}
+                )
+    return pd.DataFrame(rows)
+
+
+def test_curve_has_a_line_per_method_with_its_means(points: pd.DataFrame) -> None:
+    axes = plots.pruning_curve(points, 10).axes[0]
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert list(lines["magnitude, iterative"].get_xdata()) == [1.0, 0.1, 0.01]
+    assert list(lines["magnitude, iterative"].get_ydata()) == pytest.approx([0.91, 0.81, 0.71])
+    assert lines["magnitude, iterative"].get_marker() != lines["random, iterative"].get_marker()
+    assert lines["magnitude, iterative"].get_color() != lines["random, iterative"].get_color()
+
+
+def test_weights_run_from_all_to_few_and_chance_and_dense_are_marked(points: pd.DataFrame) -> None:
+    axes = plots.pruning_curve(points, 10).axes[0]
+    assert axes.get_xscale() == "log"
+    left, right = axes.get_xlim()
+    assert left > 1 > right
+    heights = [line.get_ydata()[0] for line in axes.get_lines() if len(set(line.get_ydata())) == 1]
+    assert heights == pytest.approx([0.91, 0.1])  # the dense control's mean over seeds, and 1 / classes
+    assert {"dense control", "chance", "magnitude, iterative"} <= {text.get_text() for text in axes.texts}
+
+
+def test_labels_of_lines_that_end_together_do_not_overlap() -> None:
+    heights = plots._spread_out([0.1, 0.1, 0.1, 0.11, 0.9], plots.LABEL_GAP)
+    assert all(b - a >= plots.LABEL_GAP - 1e-6 for a, b in itertools.pairwise(heights))
+    assert heights[-1] == pytest.approx(0.9)
+
+
+def test_description_says_how_far_each_method_goes(points: pd.DataFrame) -> None:
+    text = plots.describe_curve(points)
+    assert "LeNet5 on digits" in text
+    assert "mean of 2 seeds" in text
+    assert "magnitude, iterative: is always more than one point below dense, and ends at 71.0%" in text
+
+
+def test_figure_is_saved_with_its_alternative_text(tmp_path) -> None:
+    path = tmp_path / "new folder" / "figure.png"
+    plots.save_figure(Figure(), path, "an empty figure")
+    assert Image.open(path).text["Description"] == "an empty figure"
+
+
+def test_an_ending_that_is_no_figure_is_refused(tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"\.png, \.svg or \.pdf, got"):
+        plots.save_figure(Figure(), tmp_path / "figure.txt", "")
+    assert list(tmp_path.iterdir()) == []
