@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from minprune.broadcast import Axis, is_basic_index, respread, unbroadcast
 from minprune.errors import ShapeError
 from minprune.tape import Array, Vjp, backpropagate, is_recording
 
 TensorLike = Any  # a Tensor, or whatever np.asarray takes
-Axis = int | tuple[int, ...] | None
 
 
 class Tensor:
@@ -182,15 +182,6 @@ def record(op: str, data: Array, parents: Sequence[Tensor], vjp: Vjp, **attribut
     return out
 
 
-def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
-    """Sum ``grad`` over the axes along which an array of ``shape`` was broadcast: the derivative of broadcasting."""
-    if grad.shape == shape:
-        return grad
-    grad = grad.sum(axis=tuple(range(grad.ndim - len(shape))))
-    stretched = tuple(i for i, n in enumerate(shape) if n == 1 and grad.shape[i] != 1)
-    return grad.sum(axis=stretched, keepdims=True) if stretched else grad
-
-
 def _pair(op: str, a: TensorLike, b: TensorLike) -> tuple[Tensor, Tensor]:
     a, b = (as_tensor(a, b if isinstance(b, Tensor) else None), as_tensor(b, a if isinstance(a, Tensor) else None))
     try:
@@ -280,33 +271,19 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     return record("matmul", out, (a, b), vjp)
 
 
-def _spread(g: Array, axis: Axis, keepdims: bool, ndim: int) -> Array:
-    """Give a reduced gradient back its reduced axes, with length 1."""
-    if keepdims:
-        return g
-    return np.expand_dims(g, tuple(range(ndim)) if axis is None else axis)
-
-
 def reduce_sum(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Sum over ``axis`` (all axes if None)."""
     a = as_tensor(a)
     out = np.asarray(a.data.sum(axis=axis, keepdims=keepdims))
-    return record("sum", out, (a,), lambda g: (np.broadcast_to(_spread(g, axis, keepdims, a.ndim), a.shape),), axis=axis, keepdims=keepdims)
+    return record("sum", out, (a,), lambda g: (np.broadcast_to(respread(g, axis, keepdims, a.ndim), a.shape),))
 
 
 def reduce_mean(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Mean over ``axis`` (all axes if None)."""
     a = as_tensor(a)
     out = np.asarray(a.data.mean(axis=axis, keepdims=keepdims))
-    count = a.size // max(out.size, 1)
-    return record(
-        "mean",
-        out,
-        (a,),
-        lambda g: (np.broadcast_to(_spread(g / count, axis, keepdims, a.ndim), a.shape),),
-        axis=axis,
-        keepdims=keepdims,
-    )
+    share = out.size / max(a.size, 1)
+    return record("mean", out, (a,), lambda g: (np.broadcast_to(respread(g * share, axis, keepdims, a.ndim), a.shape),))
 
 
 def reduce_max(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -317,9 +294,9 @@ def reduce_max(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tens
 
     def vjp(g: Array) -> tuple[Array]:
         hit = a.data == top
-        return (hit * (_spread(g, axis, keepdims, a.ndim) / hit.sum(axis=axis, keepdims=True, dtype=a.dtype)),)
+        return (hit * (respread(g, axis, keepdims, a.ndim) / hit.sum(axis=axis, keepdims=True, dtype=a.dtype)),)
 
-    return record("max", out, (a,), vjp, axis=axis, keepdims=keepdims)
+    return record("max", out, (a,), vjp)
 
 
 def reshape(a: TensorLike, shape: int | Sequence[int]) -> Tensor:
@@ -352,15 +329,10 @@ def getitem(a: TensorLike, index: Any) -> Tensor:
 
     def vjp(g: Array) -> tuple[Array]:
         grad = np.zeros_like(a.data)
-        if _is_basic(index):
+        if is_basic_index(index):
             grad[index] = g
         else:
             np.add.at(grad, index, g)
         return (grad,)
 
     return record("getitem", np.asarray(a.data[index]), (a,), vjp, index=index)
-
-
-def _is_basic(index: Any) -> bool:
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(p is None or p is Ellipsis or isinstance(p, int | slice | np.integer) for p in parts)

@@ -140,6 +140,7 @@ def iterate(
 
     Args:
         schedule: the sparsity *of the whole* after each round: ``OneShot``, ``Remainder``, ``Geometric``, ``Levels`` or ``Cubic``.
+            Rounds that a pruned model has behind it already are left out.
         recipe: the fine-tuning of each round; with ``rewind``, the whole training of which the end is repeated.
         rng: draws the order of the images, and random scores.
         stop: the floors and goals, on the validation images; the test images are never looked at.
@@ -165,7 +166,9 @@ def iterate(
             f"train it longer or lower the floor"
         )
     good, chosen, reason = work.copy(), 0, stop.reached(rows[0]) or "the schedule ended"
-    targets = [] if stop.reached(rows[0]) else _up_to(schedule.targets(), stop.target_sparsity)
+    targets = [t for t in _up_to(schedule.targets(), stop.target_sparsity) if t > rows[0]["sparsity"]]
+    if stop.reached(rows[0]):
+        targets = []
     for number, sparsity in enumerate(targets, start=1):
         start = time.perf_counter()
         cut.apply(work, sparsity, splits, rng)
@@ -228,7 +231,7 @@ def gradual(
     rows = [measure_round(work, splits, 0)]
 
     def after_step(step: int) -> None:
-        if schedule.is_cut(step):
+        if schedule.is_cut(step) and schedule.at(step) > current_sparsity(work)[0]:
             cut.apply(work, schedule.at(step), splits, rng)
             work.train()
 
@@ -242,12 +245,10 @@ def gradual(
 def measure_round(model: Module, splits: Splits, number: int) -> dict[str, Any]:
     """One row of the history: accuracy, size, work and time of ``model`` as it stands."""
     report = evaluate(model, splits.val)
-    weights = prunable_parameters(model).values()
-    prunable = sum(p.size for p in weights)
-    masked = sum(p.size - int(p.mask.sum()) for p in weights if p.mask is not None)
+    sparsity, prunable = current_sparsity(model)
     return {
         "round": number,
-        "sparsity": masked / prunable,
+        "sparsity": sparsity,
         "prunable": prunable,
         "kept": size(model).kept,
         "macs": sum(layer.sparse for layer in macs(model, splits.image_shape)),
@@ -258,3 +259,10 @@ def measure_round(model: Module, splits: Splits, number: int) -> dict[str, Any]:
         "loss": report.loss,
         "seconds": 0.0,
     }
+
+
+def current_sparsity(model: Module) -> tuple[float, int]:
+    """(the share of the prunable weights that is masked, how many prunable weights there are)."""
+    weights = prunable_parameters(model).values()
+    prunable = sum(p.size for p in weights)
+    return sum(p.size - int(p.mask.sum()) for p in weights if p.mask is not None) / prunable, prunable
