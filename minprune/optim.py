@@ -49,9 +49,8 @@ class Optimizer:
             self.ages[name] = self.ages.get(name, 0) + 1
             self.update(name, p, p.grad)
             if p.mask is not None:
-                pruned = ~p.mask
                 for array in (p.data, *state.values()):
-                    np.copyto(array, 0, where=pruned)
+                    p.masked(array, out=array)
 
     def zero_grad(self) -> None:
         """Forget the gradients of the model's parameters."""

@@ -137,7 +137,7 @@ def fit(
     base_lr = optimizer.lr
     rows = []
     step = 0
-    bar = tqdm(total=epochs * steps_per_epoch, desc=options.progress, disable=not options.progress, leave=False, unit="step")
+    bar = tqdm(total=epochs * steps_per_epoch, desc=options.progress, disable=None if options.progress else True, leave=False, unit="step")
     model.train()
     try:
         for epoch in range(options.first_epoch, options.first_epoch + epochs):

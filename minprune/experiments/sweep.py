@@ -72,7 +72,7 @@ def run_curve(config: CurveConfig, workers: Workers | None = None, *, progress: 
     with ExitStack() as stack:
         journal = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="minprune-curve-")))
         parallel = stack.enter_context(_parallel(workers, max_jobs=len(chains)))
-        bar = stack.enter_context(tqdm(total=total, desc="dense networks", unit="point", disable=not progress))
+        bar = stack.enter_context(tqdm(total=total, desc="dense networks", unit="point", disable=None if progress else True))
         stack.enter_context(_watch(journal, bar))
         finished: list[list[Point]] = []
         try:
