@@ -39,9 +39,9 @@ def to_bytes(model: Module) -> bytes:
         arrays = {"values": p.data} if packed is None else packed.arrays()
         if packed is None and p.mask is not None:
             arrays["mask"] = np.packbits(p.mask)
-        tensors |= {f"{name}#{part}": np.ascontiguousarray(a) for part, a in arrays.items()}
+        tensors |= {f"{name}#{part}": np.asarray(a, order="C") for part, a in arrays.items()}
         parameters[name] = {"format": kind, "shape": list(p.shape), "masked": p.mask is not None}
-    tensors |= {name: np.ascontiguousarray(b) for name, b in model.named_buffers()}
+    tensors |= {name: np.asarray(b, order="C") for name, b in model.named_buffers()}
     header: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "minprune_version": __version__,
@@ -82,7 +82,9 @@ def load(path: str | os.PathLike[str], *, into: Module | None = None) -> Module:
         values, masks = _unpack(header, tensors)
         model = models.from_description(header["architecture"]) if into is None else into
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise CheckpointError(f"{path} does not describe a model of minprune {__version__}: {error}") from error
+        raise CheckpointError(
+            f"{path} does not describe a model of minprune {__version__}: {error} (a module of your own is loaded with into=)"
+        ) from error
     expected = {n: p.shape for n, p in model.named_parameters()} | {n: b.shape for n, b in model.named_buffers()}
     found = {name: array.shape for name, array in values.items()}
     if expected != found:
@@ -113,7 +115,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
         tensors = deserialise(raw)
         length = int.from_bytes(raw[:8], "little")
-        header = json.loads(json.loads(raw[8 : 8 + length])["__metadata__"]["minprune"])
+        text = json.loads(raw[8 : 8 + length])["__metadata__"]["minprune"]
+        header = json.loads(text)
     except SafetensorError as error:
         raise CheckpointError(f"{path} is truncated, damaged, or not a safetensors file ({error})") from error
     except (KeyError, TypeError, ValueError) as error:
@@ -123,8 +126,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
         raise CheckpointError(
             f"{path} expected format version {FORMAT_VERSION}, got {version}; it needs another minprune than {__version__}"
         )
-    digest = header.pop("sha256", None)
-    if digest != _digest(header, tensors):
+    as_written = json.dumps(header) == text  # 1E-05 is as good a number as 1e-05, but nobody wrote it
+    if header.pop("sha256", None) != _digest(header, tensors) or not as_written:
         raise CheckpointError(f"{path} is damaged: its content does not match its checksum")
     return header, tensors
 

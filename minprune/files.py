@@ -39,7 +39,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Find out before hours of work, not after: a PermissionError or NotADirectoryError unless ``path`` could be written."""
+    """Find out before hours of work, not after: an OSError that says why, unless ``path`` could be written."""
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"cannot save {path}: it is a folder")
     folder = Path(path).absolute().parent
     while not folder.exists():
         folder = folder.parent

@@ -7,6 +7,7 @@ constructor's arguments, so that a checkpoint can build the same network again.
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class ImageModel(Module):
         if num_classes < 1:
             raise ValueError(f"{type(self).__name__} expected num_classes >= 1, got {num_classes}")
         self.input_shape = tuple(int(n) for n in input_shape)
-        self.num_classes = num_classes
+        self.num_classes = operator.index(num_classes)  # a plain int, which a checkpoint can write as JSON
         self._settings = settings
 
     def config(self) -> dict[str, Any]:

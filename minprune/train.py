@@ -34,17 +34,12 @@ class Report:
 
 def evaluate(model: Module, split: Split, batch_size: int = 256) -> Report:
     """Accuracy and loss of ``model`` on ``split``, in evaluation mode; the model's mode is restored."""
-    was_training = model.training
-    model.eval()
     correct, loss = 0, 0.0
-    try:
-        with no_grad():
-            for images, labels in batches(split, batch_size):
-                logits = model(images)
-                correct += int((logits.data.argmax(axis=1) == labels).sum())
-                loss += ops.cross_entropy(logits, labels).item() * len(labels)
-    finally:
-        model.train(was_training)
+    with model.evaluating(), no_grad():
+        for images, labels in batches(split, batch_size):
+            logits = model(images)
+            correct += int((logits.data.argmax(axis=1) == labels).sum())
+            loss += ops.cross_entropy(logits, labels).item() * len(labels)
     return Report(correct / len(split), loss / len(split), len(split))
 
 

@@ -160,7 +160,7 @@ def test_a_mask_cannot_be_changed_behind_the_parameters_back() -> None:
 @pytest.mark.parametrize(("mask", "error"), [(np.ones(3, bool), ShapeError), (np.ones(4), TypeError)])
 def test_a_mask_that_does_not_fit_leaves_the_parameter_alone(mask: np.ndarray, error: type) -> None:
     p = masked_parameter()
-    with pytest.raises(error, match="expected a mask of shape|array of bool"):
+    with pytest.raises(error, match=r"expected a mask of shape|array of bool"):
         p.set_mask(mask)
     np.testing.assert_array_equal(p.mask, [True, False, True, False])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import os
 import tempfile
 import zlib
@@ -171,7 +172,7 @@ def _by_hand(source: Source, name: str, folder: Path) -> str:
 
 
 def decode_idx(content: bytes, name: str) -> Array:
-    """The uint8 array of an IDX file: two zero bytes, type 8, number of axes, the sizes (big-endian int32), the values.
+    """The uint8 array of an IDX file: two zero bytes, type 8, number of axes, the sizes (big-endian uint32), the values.
 
     Raises:
         DataError: the header is not that of an array of unsigned bytes, or the length does not fit it.
@@ -179,8 +180,8 @@ def decode_idx(content: bytes, name: str) -> Array:
     if len(content) < 4 or content[:3] != b"\x00\x00\x08":
         raise DataError(f"{name} is not an IDX file of unsigned bytes: it starts with {content[:4]!r}")
     axes = content[3]
-    shape = tuple(int(n) for n in np.frombuffer(content, ">i4", axes, offset=4)) if len(content) >= 4 + 4 * axes else ()
+    shape = tuple(int(n) for n in np.frombuffer(content, ">u4", axes, offset=4)) if len(content) >= 4 + 4 * axes else ()
     values = np.frombuffer(content, np.uint8, offset=min(4 + 4 * axes, len(content)))
-    if len(shape) != axes or values.size != np.prod(shape, dtype=np.int64):
+    if len(shape) != axes or values.size != math.prod(shape):
         raise DataError(f"{name} expected {shape} values after its header, got {values.size}")
     return values.reshape(shape)

@@ -6,6 +6,7 @@ weights that the masks keep; zeros in the activations are never counted as saved
 
 from __future__ import annotations
 
+from contextvars import Context
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,11 +32,9 @@ def macs(model: Module, input_shape: tuple[int, ...]) -> tuple[LayerMacs, ...]:
         ShapeError: the model does not take images of that shape.
     """
     names = {id(p): name for name, p in model.named_parameters()}
-    was_training = model.training
-    try:
-        result = model.eval()(np.zeros((1, *input_shape), np.float32))
-    finally:
-        model.train(was_training)
+    image = Tensor(np.zeros((1, *input_shape), np.float32), requires_grad=True)  # so that weights that are not trained count too
+    with model.evaluating():
+        result = Context().run(model, image)  # a context of its own, which leaves a tape even inside no_grad()
     return tuple(_count(node, names) for node in tape(result) if node.op in ("linear", "conv2d", "matmul"))
 
 

@@ -49,11 +49,8 @@ def latency(model: Module, input_shape: tuple[int, ...], *, batch_size: int = 1,
 
     Masked weights are multiplied like any other here: a mask alone makes nothing faster.
     """
+    if batch_size < 1:
+        raise ValueError(f"batch_size expected a whole number >= 1, got {batch_size!r}")
     x = np.random.default_rng(0).random((batch_size, *input_shape), dtype=np.float32)
-    was_training = model.training
-    model.eval()
-    try:
-        with no_grad():
-            return measure(lambda: model(x), warmup=warmup, repeats=repeats)
-    finally:
-        model.train(was_training)
+    with model.evaluating(), no_grad():
+        return measure(lambda: model(x), warmup=warmup, repeats=repeats)

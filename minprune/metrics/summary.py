@@ -40,7 +40,7 @@ class Summary:
         return [*lines, f"latency, batch 1, as it is: {self.latency}; masks alone make nothing faster"]
 
     def _cells(self, total: int, kept: int, name: str | None) -> tuple[str, ...]:
-        counts = f"{total:,}", f"{kept:,}", f"{kept / total:.1%}"
+        counts = f"{total:,}", f"{kept:,}", f"{kept / max(total, 1):.1%}"
         if self.macs is None:
             return *counts, "", ""
         if name is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -135,6 +136,16 @@ class Module:
     def eval(self) -> Self:
         """Switch to evaluation behaviour (dropout off, running statistics)."""
         return self.train(False)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[Self]:
+        """Evaluation behaviour inside this block; afterwards each module is as it was, a frozen part in a training whole included."""
+        modes = [(module, module.training) for _, module in self.named_modules()]
+        try:
+            yield self.eval()
+        finally:
+            for module, mode in modes:
+                module.training = mode
 
     def zero_grad(self) -> None:
         """Forget all gradients."""

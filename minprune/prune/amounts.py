@@ -98,4 +98,15 @@ def _lamp_scores(scores: Array) -> Array:
     return np.divide(squares, remaining, out=np.zeros_like(squares), where=remaining > 0)
 
 
+def beyond(budgets: Budgets, gone: Budgets) -> Budgets:
+    """``budgets`` with the same total, but none below what is ``gone`` already: where one would be, the other layers prune less for it.
+
+    Whole numbers make this necessary even when only the total grows: rounding may hand a layer one unit back (the Alabama paradox).
+    """
+    extra = {name: max(k - gone[name], 0) for name, k in budgets.items()}
+    left = sum(budgets.values()) - sum(gone.values())
+    share = left / max(sum(extra.values()), 1)
+    return {name: gone[name] + k for name, k in _round_to_total({n: share * k for n, k in extra.items()}, left, extra).items()}
+
+
 BUDGETS: dict[str, Callable[[dict[str, Array], Amount], Budgets]] = {"erk": erk, "lamp": lamp}

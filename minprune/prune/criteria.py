@@ -19,7 +19,7 @@ import numpy as np
 from minprune.data import Split
 from minprune.errors import check_name
 from minprune.nn import Module
-from minprune.prune.evidence import Batches, Evidence, gather
+from minprune.prune.evidence import Batches, Evidence, check_finite, gather
 from minprune.tensor import Array
 
 Scores = dict[str, Array]  # parameter name -> score of each weight, of the parameter's shape
@@ -95,4 +95,6 @@ def score(
         raise ValueError(f"criterion {criterion!r} needs calibration data: pass data=splits.train, or a list of (images, labels) batches")
     if chosen.needs_rng and rng is None:
         raise ValueError(f"criterion {criterion!r} needs a random generator: pass rng=numpy.random.default_rng(seed)")
-    return chosen.function(gather(model, data if chosen.needs_data else None, rng=rng))
+    scores = chosen.function(gather(model, data if chosen.needs_data else None, rng=rng))
+    check_finite("scores", scores)
+    return scores

@@ -15,7 +15,7 @@ from minprune import ops
 from minprune.data import Split, batches
 from minprune.errors import NonFiniteError
 from minprune.nn import Module, Parameter
-from minprune.ops.conv import im2col, pad_batch_inner
+from minprune.plain.conv import im2col, pad
 from minprune.tape import tape
 from minprune.tensor import Array, Tensor
 
@@ -82,21 +82,20 @@ def gather(model: Module, data: Split | Batches | None = None, *, rng: np.random
     saliencies = {name: np.zeros_like(w) for name, w in weights.items()}
     squares = {name: np.zeros(w.shape[1:], w.dtype) for name, w in weights.items()}
     count = 0
-    was_training, held = model.training, {name: p.grad for name, p in model.named_parameters()}
-    model.eval()
+    held = {name: p.grad for name, p in model.named_parameters()}
     try:
-        for images, labels in _as_batches(data):
-            model.zero_grad()
-            loss = ops.cross_entropy(model(images), labels)
-            _add_input_squares(squares, parameters, loss)
-            loss.backward()
-            for name, p in parameters.items():
-                if p.grad is not None:  # a parameter that the loss does not depend on has no saliency
-                    gradients[name] += p.grad
-                    saliencies[name] += np.abs(p.data * p.grad)
-            count += 1
+        with model.evaluating():
+            for images, labels in _as_batches(data):
+                model.zero_grad()
+                loss = ops.cross_entropy(model(images), labels)
+                _add_input_squares(squares, parameters, loss)
+                loss.backward()
+                for name, p in parameters.items():
+                    if p.grad is not None:  # a parameter that the loss does not depend on has no saliency
+                        gradients[name] += p.grad
+                        saliencies[name] += np.abs(p.data * p.grad)
+                count += 1
     finally:
-        model.train(was_training)
         for name, p in model.named_parameters():
             p.grad = held[name]
     if count == 0:
@@ -130,5 +129,5 @@ def _add_input_squares(squares: dict[str, Array], parameters: dict[str, Paramete
             x, name = node.parents[0].data, names[id(node.parents[1])]
             if node.op == "conv2d":
                 geometry = node.attributes["geometry"]
-                x = im2col(pad_batch_inner(x, geometry.padding), geometry).T  # (Y·X·N, C·R·S)
+                x = im2col(pad(x, geometry.padding), geometry).T  # (Y·X·N, C·R·S)
             squares[name] += np.einsum("nc,nc->c", x, x).reshape(squares[name].shape)

@@ -15,7 +15,7 @@ from minprune.data import Split
 from minprune.errors import ShapeError, check_name
 from minprune.nn import Module
 from minprune.prune import granularity as granularities
-from minprune.prune.amounts import BUDGETS, Amount, count_of
+from minprune.prune.amounts import BUDGETS, Amount, beyond, count_of
 from minprune.prune.criteria import Scores, score
 from minprune.prune.evidence import Batches, check_finite, prunable_parameters
 from minprune.tensor import Array
@@ -62,8 +62,8 @@ def make_masks(
             (with scope "layer", of each layer).
         amount: instead of ``sparsity``: how much *of what remains* shall be pruned now (PyTorch's meaning when pruning again).
         scope: "global" ranks all layers together; "layer" takes the same share of each; "erk" and "lamp" give each layer a budget
-            that adds up to the whole; a dict {name: sparsity of that layer} says it all (then give neither of the above, and
-            layers that are not named are left alone).
+            that adds up to the whole (where earlier cuts took more than that, other layers lose less); a dict {name: sparsity of that
+            layer} says it all (then give neither of the above, and layers that are not named are left alone).
         granularity: "weight".
         previous: masks of earlier cuts; what they prune stays pruned.
         min_per_layer: units that every layer keeps; where this guard acts, a GuardWarning says so. With scope "global" other
@@ -109,20 +109,14 @@ def _targets(units: Scores, kept: Masks, scope: Scope, sparsity: Amount | None, 
     total = _target(sparsity, amount, sum(sizes.values()), sum(gone.values()), "the network")
     if scope == "global":
         return total
-    budgets = BUDGETS[scope](units, total)
-    for name, k in budgets.items():
-        _check_not_below(k, gone[name], sizes[name], name)
-    return budgets
+    return beyond(BUDGETS[scope](units, total), gone)
 
 
 def _target(sparsity: Amount | None, amount: Amount | None, size: int, gone: int, where: str) -> int:
     if amount is not None:
         return gone + count_of(amount, size - gone, f"amount of {where}")
     assert sparsity is not None, "_targets() checks this"
-    return _check_not_below(count_of(sparsity, size, f"sparsity of {where}"), gone, size, where)
-
-
-def _check_not_below(k: int, gone: int, size: int, where: str) -> int:
+    k = count_of(sparsity, size, f"sparsity of {where}")
     if k < gone:
         raise ValueError(
             f"expected a sparsity of {where} of at least {gone}/{size}, which is pruned already, got {k}/{size}; pruning never revives"
@@ -143,7 +137,7 @@ def _choose(units: Scores, kept: Masks, targets: int | dict[str, int], min_per_l
             room = sum(int((safe[n] < np.inf).sum()) for n in names)
             chosen = _smallest_of(safe, names, min(k, room))
             warnings.warn(
-                f"{', '.join(short)} would have lost everything; at least {min_per_layer} of each layer is kept"
+                f"{', '.join(short)} would have kept fewer than {min_per_layer}, the least that every layer keeps"
                 + (f", so {k - room} fewer than asked are pruned" if room < k else ""),
                 GuardWarning,
                 stacklevel=4,
@@ -217,6 +211,7 @@ def cut(
     the model is left as it was.
     """
     scores = score(model, criterion, data=data, rng=rng)
-    masks = make_masks(scores, sparsity, scope, granularity, amount=amount, previous=current_masks(model), min_per_layer=min_per_layer)
+    previous = {name: mask for name, mask in current_masks(model).items() if name in scores}  # a bias may have one too
+    masks = make_masks(scores, sparsity, scope, granularity, amount=amount, previous=previous, min_per_layer=min_per_layer)
     apply_masks(model, masks)
     return masks

@@ -24,8 +24,8 @@ from minprune.optim import check_at_least
 from minprune.prune.criteria import CRITERIA
 from minprune.prune.evidence import prunable_parameters
 from minprune.prune.granularity import GRANULARITIES
-from minprune.prune.masks import SCOPES, Scope, cut
-from minprune.prune.schedule import Cubic, Schedule, check_fraction
+from minprune.prune.masks import SCOPES, cut
+from minprune.prune.schedule import Cubic, Schedule, check_fraction, check_whole
 from minprune.tensor import Array
 from minprune.train import Recipe, evaluate, fit_recipe
 
@@ -38,15 +38,14 @@ class Cut:
     """What decides which weights go: the arguments of ``cut`` that stay the same from round to round."""
 
     criterion: str = "magnitude"
-    scope: Scope = "global"
+    scope: str = "global"
     granularity: str = "weight"
     min_per_layer: int = 1
 
     def __post_init__(self) -> None:
         check_name("criterion", self.criterion, CRITERIA)
         check_name("granularity", self.granularity, GRANULARITIES)
-        if isinstance(self.scope, str):
-            check_name("scope", self.scope, SCOPES)
+        check_name("scope", self.scope, SCOPES)  # a dict of amounts leaves nothing for a schedule to say
 
     def apply(self, model: Module, sparsity: float, splits: Splits, rng: np.random.Generator) -> None:
         """Prune ``model`` in place to ``sparsity`` of the whole; calibration data come from the training images."""
@@ -113,6 +112,9 @@ class Rewind:
     epoch: int = 0
     state: Mapping[str, Array] | None = None
 
+    def __post_init__(self) -> None:
+        check_whole("epoch", self.epoch, 0)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -152,11 +154,13 @@ def iterate(
         Accuracy and loss are of the validation images.
 
     Raises:
-        ValueError: the dense model is below the floor already.
+        ValueError: the dense model is below the floor already, or ``rewind`` goes beyond the recipe's last epoch.
     """
     import pandas as pd
 
     cut, stop = cut or Cut(), stop or Stop()
+    if rewind is not None and rewind.epoch > recipe.epochs:
+        raise ValueError(f"rewind expected an epoch of at most the recipe's {recipe.epochs}, got {rewind.epoch}")
     work = model.copy()
     rows = [measure_round(work, splits, 0)]
     floor = stop.floor(rows[0]["accuracy"])
@@ -166,7 +170,8 @@ def iterate(
             f"train it longer or lower the floor"
         )
     good, chosen, reason = work.copy(), 0, stop.reached(rows[0]) or "the schedule ended"
-    targets = [t for t in _up_to(schedule.targets(), stop.target_sparsity) if t > rows[0]["sparsity"]]
+    behind = rows[0]["sparsity"] + 0.5 / rows[0]["prunable"]  # rounding may have left it a hair below its own target
+    targets = [t for t in _up_to(schedule.targets(), stop.target_sparsity) if t > behind]
     if stop.reached(rows[0]):
         targets = []
     for number, sparsity in enumerate(targets, start=1):
@@ -220,10 +225,11 @@ def gradual(
     cut = cut or Cut()
     steps = recipe.epochs * math.ceil(len(splits.train) / recipe.batch_size)
     if steps < schedule.last_step:
-        done = sum(schedule.is_cut(step) for step in range(steps + 1))
+        done = [step for step in range(steps + 1) if schedule.is_cut(step)]
+        end = schedule.at(done[-1]) if done else current_sparsity(model)[0]
         warnings.warn(
             f"the schedule's last cut falls on step {schedule.last_step}, but training has only {steps} steps: "
-            f"{done} of {schedule.cuts + 1} cuts happen, and the sparsity ends at {schedule.at(steps):.1%}",
+            f"{len(done)} of {schedule.cuts + 1} cuts happen, and the sparsity ends at {end:.1%}",
             stacklevel=2,
         )
     work = model.copy()

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from minprune.prune.amounts import count_of
 
 
@@ -28,6 +30,12 @@ class Schedule(Protocol):
 def check_fraction(what: str, value: float) -> None:
     """A TypeError or ValueError unless ``value`` is a number in [0, 1]; here 1 means all, since a schedule has no counts."""
     count_of(float(value) if isinstance(value, int) and not isinstance(value, bool) else value, 1, what)
+
+
+def check_whole(what: str, value: int, low: int) -> None:
+    """A ValueError unless ``value`` is a whole number of at least ``low``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+        raise ValueError(f"{what} expected a whole number >= {low}, got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -71,8 +79,7 @@ class Geometric:
         check_fraction("sparsity", self.sparsity)
         if self.sparsity == 1:
             raise ValueError("a geometric schedule expected a sparsity below 1, which it can never reach, got 1")
-        if self.rounds < 1:
-            raise ValueError(f"rounds expected a whole number >= 1, got {self.rounds!r}")
+        check_whole("rounds", self.rounds, 1)
 
     def targets(self) -> list[float]:
         steps = [1 - (1 - self.sparsity) ** (i / self.rounds) for i in range(1, self.rounds)]
@@ -115,8 +122,7 @@ class Cubic:
         if self.initial > self.final:
             raise ValueError(f"initial expected a sparsity of at most final={self.final}, got {self.initial}")
         for what, value, low in (("cuts", self.cuts, 1), ("every", self.every, 1), ("start", self.start, 0)):
-            if value < low:
-                raise ValueError(f"{what} expected a whole number >= {low}, got {value!r}")
+            check_whole(what, value, low)
 
     def at(self, step: int) -> float:
         """The sparsity of the whole that the formula asks for at ``step``."""
