@@ -8,6 +8,7 @@ about it is measured and plotted. Read the package in this order: ``tensor``, ``
 from minprune import checkpoint, data, metrics, models, nn, ops, optim, prune, sparse, train
 from minprune.gradcheck import gradcheck
 from minprune.metrics.summary import summary
+from minprune.parallel import threads
 from minprune.tape import no_grad
 from minprune.tensor import Tensor
 from minprune.version import __version__
@@ -27,5 +28,6 @@ __all__ = [
     "prune",
     "sparse",
     "summary",
+    "threads",
     "train",
 ]

@@ -235,20 +235,20 @@ def bench_train(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """One training step (SGD with momentum) of each network, ours beside PyTorch eager where it is installed."""
-    from minprune.experiments.bench import has_torch, time_training
+    from minprune.experiments.bench.train import has_torch, time_training
 
     timings = list(time_training(batch_size, threads))
     if as_json:
         typer.echo(json.dumps([t.as_dict() for t in timings], indent=2))
         return
     table = Table(title=f"Training step, batch {batch_size}, {threads} threads, medians in one run")
-    for column in ("model", "ours, ms", "PyTorch", "ratio", "ours, MiB", "PyTorch", "ratio"):
+    for column in ("model", "ours, ms", "NumPy, ms", "PyTorch, ms", "PyTorch / ours", "ours, MiB", "PyTorch, MiB"):
         table.add_column(column, justify="left" if column == "model" else "right")
     for t in timings:
-        cells = (t.ours_ms, t.torch_ms, t.time_ratio, t.ours_mib, t.torch_mib, t.memory_ratio)
+        cells = (t.ours_ms, t.numpy_ms, t.torch_ms, t.speedup, t.ours_mib, t.torch_mib)
         table.add_row(t.model, *("-" if value is None else f"{value:.2f}" for value in cells))
     console.print(table)
-    console.print("Ratios are ours / PyTorch's: below 1, ours is faster or smaller. MiB is the growth of peak memory in training.")
+    console.print("PyTorch / ours: above 1, ours is faster. MiB is by how much training makes the peak memory grow.")
     if not has_torch():
         console.print("PyTorch is not installed; pip install 'minprune[oracle]' adds its columns.")
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minprune import backend
 from minprune.nn import Module, Parameter
 from minprune.tensor import Array
 
@@ -36,8 +37,11 @@ class Optimizer:
         self.state: dict[str, dict[str, Array]] = {}
         self.ages: dict[str, int] = {}  # how many updates each parameter has had
 
-    def update(self, name: str, p: Parameter, grad: Array) -> None:
-        """Move ``p.data`` one step, in place; ``self.state[name]`` starts empty and holds arrays of p's shape."""
+    def update(self, p: Parameter, grad: Array, state: dict[str, Array], age: int) -> None:
+        """Move ``p.data`` and ``state`` one step, in place, and hold both at zero where the mask prunes.
+
+        ``state`` starts empty and holds arrays of p's shape; ``age`` counts the updates of this parameter from 1.
+        """
         raise NotImplementedError
 
     def step(self) -> None:
@@ -47,10 +51,7 @@ class Optimizer:
                 continue
             state = self.state.setdefault(name, {})
             self.ages[name] = self.ages.get(name, 0) + 1
-            self.update(name, p, p.grad)
-            if p.mask is not None:
-                for array in (p.data, *state.values()):
-                    p.masked(array, out=array)
+            self.update(p, p.grad, state, self.ages[name])
 
     def zero_grad(self) -> None:
         """Forget the gradients of the model's parameters."""
@@ -73,18 +74,12 @@ class SGD(Optimizer):
             raise ValueError("nesterov=True expected a momentum above 0, got 0")
         self.momentum, self.nesterov = momentum, nesterov
 
-    def update(self, name: str, p: Parameter, grad: Array) -> None:
-        state = self.state[name]
-        if self.weight_decay:
-            grad = grad + self.weight_decay * p.data
-        if self.momentum:
-            if "velocity" not in state:
-                state["velocity"] = grad.copy()
-            else:
-                state["velocity"] *= self.momentum
-                state["velocity"] += grad
-            grad = grad + self.momentum * state["velocity"] if self.nesterov else state["velocity"]
-        p.data -= self.lr * grad
+    def update(self, p: Parameter, grad: Array, state: dict[str, Array], age: int) -> None:
+        if self.momentum and not state:
+            state["velocity"] = np.zeros_like(p.data)
+        work = backend.implementation("steps", p.dtype)
+        rates = self.lr, self.momentum, self.weight_decay
+        work.sgd(p, grad, state.get("velocity"), rates, nesterov=self.nesterov, first=age == 1)
 
 
 class Adam(Optimizer):
@@ -111,22 +106,12 @@ class Adam(Optimizer):
         check_at_least("eps", eps, 0)
         self.betas, self.eps = betas, eps
 
-    def update(self, name: str, p: Parameter, grad: Array) -> None:
-        state, age = self.state[name], self.ages[name]
-        b1, b2 = self.betas
-        if self.weight_decay and self.decoupled:
-            p.data *= 1 - self.lr * self.weight_decay
-        elif self.weight_decay:
-            grad = grad + self.weight_decay * p.data
+    def update(self, p: Parameter, grad: Array, state: dict[str, Array], age: int) -> None:
         if not state:
             state["mean"], state["square"] = np.zeros_like(p.data), np.zeros_like(p.data)
-        state["mean"] += (1 - b1) * (grad - state["mean"])
-        state["square"] *= b2
-        state["square"] += (1 - b2) * (grad * grad)
-        denominator = np.sqrt(state["square"])
-        denominator /= math.sqrt(1 - b2**age)
-        denominator += self.eps
-        p.data -= (self.lr / (1 - b1**age)) * (state["mean"] / denominator)
+        work = backend.implementation("steps", p.dtype)
+        decay = (0.0, self.weight_decay) if self.decoupled else (self.weight_decay, 0.0)
+        work.adam(p, grad, (state["mean"], state["square"]), (self.lr, *self.betas, self.eps), decay, age)
 
 
 class AdamW(Adam):

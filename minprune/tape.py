@@ -13,6 +13,8 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from minprune import backend
+
 Array = np.ndarray
 Vjp = Callable[[Array], Sequence[Array | None]]  # vector-Jacobian product: gradient of the result -> gradients of the parents
 
@@ -97,6 +99,6 @@ def backpropagate(result: Node, seed: Array) -> None:
             elif key in ours:
                 pending[key] += part
             else:
-                pending[key] = pending[key] + part
+                pending[key] = backend.implementation("arithmetic", part.dtype).add(pending[key], part)
                 ours.add(key)
         node.vjp, node.parents = None, ()

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minprune import backend
 from minprune.broadcast import Axis, is_basic_index, respread, unbroadcast
 from minprune.errors import ShapeError
 from minprune.tape import Array, Vjp, backpropagate, is_recording
@@ -194,7 +195,12 @@ def _pair(op: str, a: TensorLike, b: TensorLike) -> tuple[Tensor, Tensor]:
 def add(a: TensorLike, b: TensorLike) -> Tensor:
     """Elementwise a + b with broadcasting."""
     a, b = _pair("add", a, b)
-    return record("add", a.data + b.data, (a, b), lambda g: (unbroadcast(g, a.shape), unbroadcast(g, b.shape)))
+    return record(
+        "add",
+        backend.implementation("arithmetic", a.dtype).add(a.data, b.data),
+        (a, b),
+        lambda g: (unbroadcast(g, a.shape), unbroadcast(g, b.shape)),
+    )
 
 
 def sub(a: TensorLike, b: TensorLike) -> Tensor:

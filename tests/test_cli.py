@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import minprune
 from minprune import checkpoint, cli
 from minprune.experiments import load_points
-from minprune.experiments.bench import TrainTiming
+from minprune.experiments.bench.train import TrainTiming
 
 FAST = ["--model", "lenet300100", "--data", "digits", "--epochs", "1"]
 
@@ -88,10 +88,10 @@ def test_curve_draws_a_figure_with_its_data_and_command_beside_it(tmp_path: Path
 
 
 def test_bench_prints_json_with_the_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
-    timings = [TrainTiming("lenet5", 64, 2, ours_ms=10.0, ours_mib=20.0, torch_ms=5.0, torch_mib=None)]
-    monkeypatch.setattr("minprune.experiments.bench.time_training", lambda *_: iter(timings))
+    timings = [TrainTiming("lenet5", 64, 2, ours_ms=5.0, ours_mib=20.0, numpy_ms=20.0, torch_ms=10.0, torch_mib=None)]
+    monkeypatch.setattr("minprune.experiments.bench.train.time_training", lambda *_: iter(timings))
     (row,) = json.loads(run("bench", "train", "--json"))
-    assert row["time_ratio"] == 2.0
+    assert row["speedup"] == 2.0
     assert row["memory_ratio"] is None
     assert "2.00" in run("bench", "train")
 
@@ -128,7 +128,7 @@ def test_ctrl_c_during_a_curve_keeps_the_finished_points(tmp_path: Path) -> None
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "minprune", "curve", *FAST, "--finetune-epochs", "3", "--out", str(tmp_path / "curve.png")],
+        [sys.executable, "-m", "minprune", "curve", *FAST, "--finetune-epochs", "40", "--out", str(tmp_path / "curve.png")],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -147,7 +147,7 @@ def test_conv2d_is_the_same_whatever_the_block_size(monkeypatch: pytest.MonkeyPa
     x, w, g = normal(3, 2, 9, 8), normal(4, 2, 3, 3), normal(3, 4, 9, 8)
     results = []
     for block_bytes in (1, 5_000, 1 << 30):  # a row at a time, a few rows, all at once
-        monkeypatch.setattr("minprune.ops.conv.BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr("minprune.plain.conv.BLOCK_BYTES", block_bytes)
         leaves = Tensor(x, requires_grad=True), Tensor(w, requires_grad=True)
         y = ops.conv2d(*leaves, padding=1)
         y.backward(g)

@@ -9,7 +9,7 @@ import minprune as mp
 from tests.oracles import oracle
 
 torch = oracle("torch")
-from minprune.experiments.torch_models import TORCH_MODELS  # noqa: E402 (needs torch)
+from minprune.experiments.bench.torch_models import TORCH_MODELS  # noqa: E402 (needs torch)
 
 OPTIMIZERS = {
     "sgd": (lambda m: mp.optim.SGD(m, lr=0.05), lambda p: torch.optim.SGD(p, lr=0.05)),

@@ -1,7 +1,8 @@
 """The operations of neural networks on tensors, one file per family; shapes are (N, C, H, W)."""
 
+from minprune.geometry import as_pair
 from minprune.ops.activation import dropout, relu
-from minprune.ops.conv import as_pair, conv2d
+from minprune.ops.conv import conv2d
 from minprune.ops.linear import linear
 from minprune.ops.loss import cross_entropy
 from minprune.ops.norm import RunningStats, batch_norm

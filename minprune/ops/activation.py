@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from minprune.tensor import Array, Tensor, TensorLike, as_tensor, record
+from minprune import backend
+from minprune.tensor import Tensor, TensorLike, as_tensor, record
 
 
 def relu(x: TensorLike) -> Tensor:
     """max(x, 0), elementwise; the derivative at 0 is 0, as in PyTorch."""
     x = as_tensor(x)
-    out = np.maximum(x.data, 0)
-
-    def vjp(g: Array) -> tuple[Array]:
-        return (g * (out > 0),)
-
-    return record("relu", out, (x,), vjp)
+    work = backend.implementation("activation", x.dtype)
+    out = work.relu(x.data)
+    return record("relu", out, (x,), lambda g: (work.relu_grad(g, out),))
 
 
 def dropout(x: TensorLike, p: float, *, rng: np.random.Generator) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from minprune import backend
 from minprune.errors import ShapeError
+from minprune.filters import Filters
 from minprune.tensor import Array, Tensor, TensorLike, as_tensor, record
 
 
@@ -26,17 +28,17 @@ def linear(x: TensorLike, weight: TensorLike, bias: TensorLike | None = None) ->
     if x.ndim != 2 or x.shape[1] != weight.shape[1]:
         raise ShapeError(f"linear expected an input of shape (N, {weight.shape[1]}), got {x.shape}")
     parents = [x, weight]
-    out = x.data @ weight.data.T
     if bias is not None:
         bias = as_tensor(bias)
         if bias.shape != weight.shape[:1]:
             raise ShapeError(f"linear expected a bias of shape {weight.shape[:1]}, got {bias.shape}")
         parents.append(bias)
-        out += bias.data
+    work = backend.implementation("linear", x.dtype)
+    filters = Filters(weight.data, None if bias is None else bias.data, getattr(weight, "mask", None))
 
     def vjp(g: Array) -> tuple[Array | None, ...]:
-        dx = g @ weight.data if x.requires_grad else None
-        dw = g.T @ x.data if weight.requires_grad else None
-        return (dx, dw) if bias is None else (dx, dw, g.sum(axis=0))
+        dx = work.input_grad(filters, g) if x.requires_grad else None
+        dw = work.weight_grad(x.data, g, filters) if weight.requires_grad else None
+        return (dx, dw) if bias is None else (dx, dw, work.bias_grad(g))
 
-    return record("linear", out, parents, vjp)
+    return record("linear", work.forward(x.data, filters), parents, vjp)

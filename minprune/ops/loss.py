@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minprune import backend
 from minprune.errors import ShapeError
 from minprune.tensor import Array, Tensor, TensorLike, as_tensor, record
 
@@ -18,12 +19,6 @@ def check_labels(labels: Array, count: int, classes: int) -> Array:
     if count and (array.min() < 0 or array.max() >= classes):
         raise ValueError(f"labels expected values in [0, {classes}), got values from {array.min()} to {array.max()}")
     return array.astype(np.int64, copy=False)
-
-
-def log_softmax(logits: Array) -> Array:
-    """log(eˣ / Σ eˣ) along the last axis, shifted by the maximum so that nothing overflows."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def cross_entropy(logits: TensorLike, labels: Array) -> Tensor:
@@ -44,12 +39,6 @@ def cross_entropy(logits: TensorLike, labels: Array) -> Tensor:
         raise ShapeError(f"cross_entropy expected logits of shape (N, K) with N, K >= 1, got {logits.shape}")
     n, k = logits.shape
     target = check_labels(labels, n, k)
-    log_p = log_softmax(logits.data)
-    loss = -log_p[np.arange(n), target].mean(dtype=logits.dtype)
-
-    def vjp(g: Array) -> tuple[Array]:
-        grad = np.exp(log_p)
-        grad[np.arange(n), target] -= 1
-        return (grad * (g / n),)
-
-    return record("cross_entropy", np.asarray(loss), (logits,), vjp)
+    work = backend.implementation("loss", logits.dtype)
+    loss, softmax = work.cross_entropy(logits.data, target)
+    return record("cross_entropy", loss, (logits,), lambda g: (work.cross_entropy_grad(g, softmax, target),))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minprune import backend
 from minprune.errors import ShapeError
-from minprune.ops.conv import batch_inner_rows
 from minprune.tensor import Array, Tensor, TensorLike, as_tensor, record
 
 
@@ -45,35 +45,27 @@ def batch_norm(x: TensorLike, weight: TensorLike, bias: TensorLike, running: Run
         raise ShapeError(
             f"batch_norm expected an input (N, C, H, W) with weight and bias (C,), got {x.shape}, {weight.shape}, {bias.shape}"
         )
-    n, c, h, w = x.shape
-    rows = batch_inner_rows(x.data)  # (C, M): all values of a channel in one row
-    count = rows.shape[1]
+    n, _, h, w = x.shape
+    count = n * h * w  # values of a channel
+    work = backend.implementation("norm", x.dtype)
     if training:
         if count < 2:
             raise ShapeError(f"batch_norm expected more than one value per channel while training, got an input of shape {x.shape}")
-        mean = rows.mean(axis=1)
-        centred = rows - mean[:, None]
-        var = np.einsum("cm,cm->c", centred, centred) / count
+        mean, var = work.statistics(x.data)
         running.mean[...] = (1 - running.momentum) * running.mean + running.momentum * mean
         running.var[...] = (1 - running.momentum) * running.var + running.momentum * var * (count / (count - 1))
     else:
-        var = running.var.astype(x.dtype)
-        centred = rows - running.mean.astype(x.dtype)[:, None]
+        mean, var = running.mean.astype(x.dtype), running.var.astype(x.dtype)
     inv_std = 1 / np.sqrt(var + x.dtype.type(eps))
-    normed = np.multiply(centred, inv_std[:, None], out=centred)
-    out = normed * weight.data[:, None] + bias.data[:, None]
-
-    def unrow(a: Array) -> Array:
-        return a.reshape(c, h, w, n).transpose(3, 0, 1, 2)
+    scale = weight.data * inv_std
+    out = work.scale_and_shift(x.data, scale, bias.data - scale * mean)
 
     def vjp(g: Array) -> tuple[Array, Array, Array]:
-        dy = batch_inner_rows(g)
-        dbias = dy.sum(axis=1)
-        dweight = np.einsum("cm,cm->c", dy, normed)
-        dx = dy * (weight.data * inv_std)[:, None]
-        if training:  # the batch's mean and variance move with x: remove what they absorb
-            dx -= (weight.data * inv_std * dbias / count)[:, None]
-            dx -= normed * (weight.data * inv_std * dweight / count)[:, None]
-        return unrow(dx), dweight, dbias
+        dweight, dbias = work.sums(g, x.data, mean, inv_std)
+        slope, offset = np.zeros_like(mean), np.zeros_like(mean)
+        if training:  # the batch's mean and variance move with x: remove what they absorb, dx -= γ/σ · (dβ + x̂ · dγ) / M
+            slope = -scale * inv_std * dweight / count
+            offset = -slope * mean - scale * dbias / count
+        return work.input_grad(g, x.data, scale, slope, offset), dweight, dbias
 
-    return record("batch_norm", unrow(out), (x, weight, bias), vjp)
+    return record("batch_norm", out, (x, weight, bias), vjp)

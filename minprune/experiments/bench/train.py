@@ -1,31 +1,26 @@
-"""Timing a training step beside PyTorch's, in one run, so that the ratio means something on a noisy machine.
+"""A training step of each network beside PyTorch's: SGD with momentum on one batch of random images.
 
-The two take turns in blocks of steps. Only one of them runs within a block, since their thread pools would disturb each other (a pool that
-has just worked keeps spinning for a moment); the first steps of a block are warm-up and do not count.
-
-The memory of a training step is measured in processes of their own: the growth of the peak resident set from before the first step.
+The memory of a step is the growth of the process's peak from after a first step on a single image, which loads code and kernels, so that it
+counts what training needs and not what the libraries weigh.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 
 from minprune import models, ops
+from minprune.experiments.bench.contest import Contestant, Rules, compete
 from minprune.optim import SGD
 from minprune.tensor import Array
 
 Step = Callable[[], None]
 MODELS = ("lenet5", "lenet300100", "resnet")
-BLOCKS, WARMUP, STEPS = 12, 4, 12
-MEMORY_STEPS = 10
+HERE = "minprune.experiments.bench.train"
 
 
 @dataclass(frozen=True)
@@ -37,13 +32,14 @@ class TrainTiming:
     threads: int
     ours_ms: float
     ours_mib: float | None
+    numpy_ms: float
     torch_ms: float | None
     torch_mib: float | None
 
     @property
-    def time_ratio(self) -> float | None:
-        """Ours / PyTorch's; below 1 ours is faster."""
-        return None if self.torch_ms is None else self.ours_ms / self.torch_ms
+    def speedup(self) -> float | None:
+        """PyTorch's time / ours; above 1 ours is faster."""
+        return None if self.torch_ms is None else self.torch_ms / self.ours_ms
 
     @property
     def memory_ratio(self) -> float | None:
@@ -52,7 +48,7 @@ class TrainTiming:
 
     def as_dict(self) -> dict[str, object]:
         """All numbers, ratios included, for JSON."""
-        return asdict(self) | {"time_ratio": self.time_ratio, "memory_ratio": self.memory_ratio}
+        return asdict(self) | {"speedup": self.speedup, "memory_ratio": self.memory_ratio}
 
 
 def has_torch() -> bool:
@@ -61,29 +57,14 @@ def has_torch() -> bool:
 
 
 def time_training(batch_size: int = 64, threads: int = 2) -> Iterator[TrainTiming]:
-    """Time one SGD-with-momentum step of each network, ours and PyTorch's in turn, both on ``threads`` threads."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(threads):
-        for model in MODELS:
-            libraries = ("ours", "torch") if has_torch() else ("ours",)
-            steps = {name: STEP_MAKERS[name](model, batch_size, threads) for name in libraries}
-            times = _in_turn(steps)
-            memory = {name: _memory_growth(name, model, batch_size, threads) for name in steps}
-            yield TrainTiming(model, batch_size, threads, times["ours"], memory["ours"], times.get("torch"), memory.get("torch"))
-
-
-def _in_turn(steps: dict[str, Step]) -> dict[str, float]:
-    """Median milliseconds of each step over blocks that take turns."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(BLOCKS):
-        for name, step in steps.items():
-            for i in range(WARMUP + STEPS):
-                start = time.perf_counter()
-                step()
-                if i >= WARMUP:
-                    times[name].append((time.perf_counter() - start) * 1e3)
-    return {name: float(np.median(t)) for name, t in times.items()}
+    """Time one step of each network: ours, the NumPy backend's and PyTorch's in turns."""
+    makers = {"ours": "our_step", "numpy": "numpy_step"} | ({"torch": "torch_step"} if has_torch() else {})
+    for model in MODELS:
+        contestants = [Contestant(name, f"{HERE}:{maker}", (model, batch_size, threads)) for name, maker in makers.items()]
+        found = compete(contestants, Rules(threads))
+        ours, peer = found["ours"], found.get("torch")
+        peers = (None, None) if peer is None else (peer.median, peer.mib)
+        yield TrainTiming(model, batch_size, threads, ours.median, ours.mib, found["numpy"].median, *peers)
 
 
 def _batch(batch_size: int) -> tuple[Array, Array]:
@@ -91,60 +72,44 @@ def _batch(batch_size: int) -> tuple[Array, Array]:
     return rng.random((batch_size, 1, 28, 28), dtype=np.float32), rng.integers(0, 10, batch_size)
 
 
-def our_step(name: str, batch_size: int, threads: int) -> Step:
-    """One training step of ours: zero_grad, forward, backward, step. The threads are the BLAS library's, limited by the caller."""
-    del threads
+def our_step(name: str, batch_size: int, threads: int) -> Step:  # noqa: ARG001 (the environment sets the threads)
+    """One training step of ours: zero_grad, forward, backward, step."""
     model = models.create(name, rng=np.random.default_rng(0)).train()
     optimizer = SGD(model, lr=0.01, momentum=0.9)
-    images, labels = _batch(batch_size)
 
-    def step() -> None:
+    def step(images: Array, labels: Array) -> None:
         optimizer.zero_grad()
         ops.cross_entropy(model(images), labels).backward()
         optimizer.step()
 
-    return step
+    return _after_one_image(step, *_batch(batch_size))
+
+
+def numpy_step(name: str, batch_size: int, threads: int) -> Step:
+    """The same on the NumPy backend."""
+    os.environ["MINPRUNE_BACKEND"] = "numpy"  # this process has not run an operation yet
+    return our_step(name, batch_size, threads)
 
 
 def torch_step(name: str, batch_size: int, threads: int) -> Step:
-    """The same in PyTorch, eager mode, with ``threads`` threads."""
+    """The same in PyTorch, eager mode."""
     import torch
 
-    from minprune.experiments.torch_models import TORCH_MODELS
+    from minprune.experiments.bench.torch_models import TORCH_MODELS
 
     torch.set_num_threads(threads)
     model = TORCH_MODELS[name]().train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    images, labels = (torch.from_numpy(a) for a in _batch(batch_size))
 
-    def step() -> None:
+    def step(images: torch.Tensor, labels: torch.Tensor) -> None:
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(model(images), labels).backward()
         optimizer.step()
 
-    return step
+    return _after_one_image(step, *(torch.from_numpy(a) for a in _batch(batch_size)))
 
 
-def peak_mib() -> float:
-    """The largest resident set this process has had, in MiB, from Linux's /proc. (``getrusage`` would count the parent's, too.)"""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
-
-
-def _memory_growth(library: str, model: str, batch_size: int, threads: int) -> float | None:
-    """MiB by which the peak of a fresh process grows in a few training steps; None where it cannot be measured (not Linux)."""
-    if sys.platform != "linux":
-        return None
-    code = (
-        "from threadpoolctl import threadpool_limits\n"
-        "from minprune.experiments import bench\n"
-        f"step = bench.STEP_MAKERS[{library!r}]({model!r}, {batch_size}, {threads})\n"
-        f"limit = threadpool_limits({threads})\n"
-        f"before = bench.peak_mib()\n"
-        f"for _ in range({MEMORY_STEPS}): step()\n"
-        "print(bench.peak_mib() - before)"
-    )
-    return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
-
-
-STEP_MAKERS = {"ours": our_step, "torch": torch_step}
+def _after_one_image(step: Callable, images: object, labels: object) -> Step:
+    """``step`` on the batch, after a first step on its first image."""
+    step(images[:1], labels[:1])  # type: ignore[index]
+    return lambda: step(images, labels)

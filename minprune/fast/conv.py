@@ -1,0 +1,108 @@
+"""Convolution on kernels. Same functions as ``plain.conv``, over (C, H, W, width) lanes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minprune.fast import lanes, tables
+from minprune.fast.lanes import view
+from minprune.fast.memory import floats
+from minprune.filters import Filters
+from minprune.geometry import Geometry
+from minprune.kernels import elementwise, products
+from minprune.parallel import parts
+
+Array = np.ndarray
+lay = lanes.as_lanes
+MOST_WASTE = 1.3  # how much larger than dy the image may be for its gradient to be taken by convolution
+
+__all__ = ["bias_grad", "forward", "input_grad", "lay", "pad", "view", "weight_grad"]
+
+
+def pad(x: Array, padding: tuple[int, int]) -> Array:
+    """(N, C, H, W) -> lanes (C, H + 2·py, W + 2·px, width), zero around the image."""
+    return _pad(lanes.as_lanes(x), padding)
+
+
+def _pad(images: Array, padding: tuple[int, int]) -> Array:
+    """Zeros around images (C, H, W, width)."""
+    if not any(padding):
+        return images
+    (py, px), (c, h, w, width) = padding, images.shape
+    padded = lanes.empty((c, h + 2 * py, w + 2 * px), width)
+    elementwise.pad(images.reshape(-1), padded.reshape(-1), c, (h, w), padding, width)
+    return padded
+
+
+def _crop(images: Array, padding: tuple[int, int]) -> Array:
+    """The opposite of ``_pad``."""
+    if not any(padding):
+        return images
+    (py, px), (c, h, w, width) = padding, images.shape
+    middle = lanes.empty((c, h - 2 * py, w - 2 * px), width)
+    elementwise.crop(images.reshape(-1), middle.reshape(-1), c, (h - 2 * py, w - 2 * px), padding, width)
+    return middle
+
+
+def forward(padded: Array, filters: Filters, geometry: Geometry, out_size: tuple[int, int]) -> Array:
+    """y (O, Y, X, width) of padded images (C, H, W, width)."""
+    c, h, w, width = padded.shape
+    o = filters.weight.shape[0]
+    out = lanes.empty((o, *out_size), width)
+    image = _image(geometry, out_size, w)
+    taps, planes = tables.taps(c, geometry.kernel, h, w), tables.planes(o, out_size[0] * out_size[1])
+    bias = tables.zeros(o) if filters.bias is None else np.ascontiguousarray(filters.bias)
+    x, y = padded.reshape(-1), out.reshape(-1)
+    products.forward(x, taps, flat(filters.weight), bias, y, planes, image, width, parts())
+    return out
+
+
+def input_grad(filters: Filters, grad: Array, padded_shape: tuple[int, ...], geometry: Geometry) -> Array:
+    """The gradient of the images (C, H, W, width), without their padding, from dy (O, Y, X, width)."""
+    (c, h, w, width), (py, px) = padded_shape, geometry.padding
+    o, *out_size, _ = grad.shape
+    if geometry.stride == (1, 1) and (h - 2 * py) * (w - 2 * px) <= MOST_WASTE * out_size[0] * out_size[1]:
+        return _input_grad_by_convolution(filters, grad, (h - 2 * py, w - 2 * px), geometry)
+    out = lanes.empty((c, h, w), width)
+    image = _image(geometry, out_size, w)
+    taps, planes = tables.taps(c, geometry.kernel, h, w), tables.planes(o, out_size[0] * out_size[1])
+    products.input_grad(grad.reshape(-1), planes, flat(filters.weight), out.reshape(-1), taps, taps.size // c, h * w, image, width, parts())
+    return _crop(out, geometry.padding)
+
+
+def _input_grad_by_convolution(filters: Filters, grad: Array, size: tuple[int, int], geometry: Geometry) -> Array:
+    """The same as a convolution of dy, padded, with the filters turned by 180° and their channels in and out exchanged.
+
+    It keeps its sums in registers where the other way adds to memory, but also multiplies the zeros of dy's padding, so it is for
+    convolutions that leave an image as large as it was.
+    """
+    (r, s), (py, px) = geometry.kernel, geometry.padding
+    turned = filters.weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
+    margin = r - 1 - py, s - 1 - px
+    return forward(_pad(grad, margin), Filters(turned), Geometry((r, s), (1, 1), margin), size)
+
+
+def weight_grad(padded: Array, grad: Array, filters: Filters, geometry: Geometry) -> Array:
+    """dw (O, C, R, S) from the padded images (C, H, W, width) and dy (O, Y, X, width)."""
+    c, h, w, width = padded.shape
+    dw = floats(filters.weight.size).reshape(filters.weight.shape)
+    image = _image(geometry, grad.shape[1:3], w)
+    products.weight_grad(padded.reshape(-1), tables.taps(c, geometry.kernel, h, w), grad.reshape(-1), dw.reshape(-1), image, width, parts())
+    return dw
+
+
+def bias_grad(grad: Array) -> Array:
+    """db (O,): the sum of dy (O, ..., width) over positions and images."""
+    db = np.empty(grad.shape[0], np.float32)
+    elementwise.row_sums(grad.reshape(-1), db, work=grad.size * 0.1)
+    return db
+
+
+def flat(weight: Array) -> Array:
+    """The weight's numbers in order, one after another."""
+    return np.ascontiguousarray(weight).reshape(-1)
+
+
+def _image(geometry: Geometry, out_size: tuple[int, ...] | list[int], width: int) -> tuple[int, int, int, int]:
+    """(Y, X, how far apart in the padded image two rows and two columns of places are)."""
+    return out_size[0], out_size[1], width * geometry.stride[0], geometry.stride[1]

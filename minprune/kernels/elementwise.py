@@ -1,0 +1,114 @@
+"""ReLU, and what moves or adds up numbers without multiplying them; arrays come flat."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+
+from minprune.kernels.compile import inline, kernel, summing_kernel
+
+CHUNK = 1 << 14  # elements of a task
+TILE = 16  # side of the squares in which a transpose goes
+
+
+@inline
+def clear(a, at, count):
+    """Zeros in ``count`` elements from ``at``."""
+    part = a[at : at + count]
+    for i in range(count):
+        part[i] = 0
+
+
+@inline
+def copy(a, a_at, out, out_at, count):
+    """``count`` elements from one array to another."""
+    source, target = a[a_at : a_at + count], out[out_at : out_at + count]
+    for i in range(count):
+        target[i] = source[i]
+
+
+@kernel
+def relu(x, out):
+    """max(x, 0); NaN stays NaN."""
+    for task in prange((x.size + CHUNK - 1) // CHUNK):
+        start = task * CHUNK
+        xs, ys = x[start : start + CHUNK], out[start : start + CHUNK]
+        for i in range(xs.size):
+            ys[i] = 0 if xs[i] < 0 else xs[i]
+
+
+@kernel
+def relu_grad(grad, out, dx):
+    """dx: the gradient where the output is above zero."""
+    for task in prange((grad.size + CHUNK - 1) // CHUNK):
+        start = task * CHUNK
+        gs, ys, ds = grad[start : start + CHUNK], out[start : start + CHUNK], dx[start : start + CHUNK]
+        for i in range(gs.size):
+            ds[i] = gs[i] if ys[i] > 0 else 0
+
+
+@kernel
+def add(a, b, out):
+    """a + b."""
+    for task in prange((a.size + CHUNK - 1) // CHUNK):
+        part = slice(task * CHUNK, (task + 1) * CHUNK)
+        add_part(a[part], b[part], out[part])
+
+
+@inline
+def add_part(a, b, out):
+    """The sum of one chunk."""
+    for i in range(a.size):
+        out[i] = a[i] + b[i]
+
+
+@kernel
+def transpose(a, out, rows, columns, a_row, out_row):
+    """out[j, i] = a[i, j], a with rows ``a_row`` apart and out with rows ``out_row`` apart; square by square, for the cache's sake."""
+    for task in prange((columns + TILE - 1) // TILE):
+        j0, j1 = task * TILE, min((task + 1) * TILE, columns)
+        for i0 in range(0, rows, TILE):
+            i1 = min(i0 + TILE, rows)
+            for j in range(j0, j1):
+                for i in range(i0, i1):
+                    out[j * out_row + i] = a[i * a_row + j]
+
+
+@summing_kernel
+def row_sums(a, sums):
+    """sums[i] of the i-th of ``sums.size`` equal runs of a."""
+    length = a.size // sums.size
+    for i in prange(sums.size):
+        run = a[i * length : (i + 1) * length]
+        total = np.float32(0)
+        for j in range(length):
+            total += run[j]
+        sums[i] = total
+
+
+@kernel
+def pad(x, out, C, image, margin, width):
+    """Copy images (C, H, W, width) into the middle of ``out`` (C, H + 2·py, W + 2·px, width), zeros around them."""
+    H, W = image
+    py, px = margin
+    row = (W + 2 * px) * width
+    for c in prange(C):
+        for y in range(H + 2 * py):
+            at = (c * (H + 2 * py) + y) * row
+            if y < py or y >= H + py:
+                clear(out, at, row)
+            else:
+                clear(out, at, px * width)
+                copy(x, (c * H + y - py) * W * width, out, at + px * width, W * width)
+                clear(out, at + (px + W) * width, px * width)
+
+
+@kernel
+def crop(x, out, C, image, margin, width):
+    """The opposite of ``pad``: ``out`` (C, H, W, width) is the middle of x."""
+    H, W = image
+    py, px = margin
+    for c in prange(C):
+        for y in range(H):
+            at = ((c * (H + 2 * py) + y + py) * (W + 2 * px) + px) * width
+            copy(x, at, out, (c * H + y) * W * width, W * width)

@@ -1,0 +1,45 @@
+"""What this processor's vectors look like, and the block sizes that suit them.
+
+A block of accumulators should fill the registers and leave a few for what streams by. A processor with AVX-512 has 32 registers of 16
+float32 lanes, one with AVX2 has 16 of 8, ARM's NEON has 32 of 4. ``NUMBA_CPU_NAME`` (and ``NUMBA_CPU_FEATURES``) choose another processor
+than the host, as they do in numba: ``NUMBA_CPU_NAME=haswell`` tests the AVX2 path on a newer machine.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+
+import llvmlite.binding as llvm
+from numba.core import config
+
+
+@dataclass(frozen=True)
+class Host:
+    """``lanes`` of a vector; accumulators that fit (``tile``); the largest block of a dot product (rows and taps)."""
+
+    lanes: int
+    tile: int
+    dot_rows: int
+    dot_taps: int
+
+    def rows(self, vectors: int) -> int:
+        """The most rows of a dense block that is ``vectors`` wide."""
+        return min(6, self.tile // vectors)
+
+    def places(self, vectors: int) -> int:
+        """The most places of a sparse row that is ``vectors`` wide."""
+        return min(8, max(self.tile * 2 // 3 // vectors, 1))
+
+
+def detect() -> Host:
+    """The block sizes for the processor that numba compiles for."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return Host(lanes=4, tile=24, dot_rows=5, dot_taps=5)
+    named = config.CPU_NAME is not None
+    wide = "+avx512f" in (config.CPU_FEATURES or "") if named else llvm.get_host_cpu_features().get("avx512f", False)
+    return Host(lanes=16, tile=24, dot_rows=5, dot_taps=5) if wide else Host(lanes=8, tile=12, dot_rows=3, dot_taps=4)
+
+
+HOST = detect()
+VECTORS = (4, 2, 1)  # widths of a block, in vectors

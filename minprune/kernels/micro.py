@@ -1,0 +1,210 @@
+"""The three microkernels, on which every product of the package runs.
+
+All see memory as *positions*: a position is a run of ``width`` float32 numbers, one per image of the batch, so that one instruction works
+on as many images as a vector has lanes.
+
+    dense_block    out[i] = start[i] + Σ_k w[i, k] · x[offset[k]]           for a block of outputs i
+    sparse_row     out[t] = start + Σ_p value[p] · x[offset[p] + t]         for one output at places t, over its kept weights p
+    dot_block      out[i, j] = Σ dy[i] · x[offset[j]]                       over places and images, for a block of weights (i, j)
+
+Each is a numba intrinsic whose loop holds all its sums in registers; the block's size is an argument, and for every size there is code of
+its own. Arrays come flat, every ``_at`` is an index into one, and nothing is checked: that is done at the doors (``ops``, ``sparse``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from minprune.kernels.host import HOST, VECTORS
+from minprune.kernels.ir import F32, Emitter, constant
+
+LANES = HOST.lanes
+N = types.intp
+NO_FLOOR = float("-inf")  # as ``floor``: no ReLU
+DENSE_BLOCKS = {10 * rows + vectors: (rows, vectors) for vectors in VECTORS for rows in range(1, HOST.rows(vectors) + 1)}
+SPARSE_BLOCKS = {10 * places + vectors: (places, vectors) for vectors in VECTORS for places in range(1, HOST.places(vectors) + 1)}
+DOT_BLOCKS = {10 * rows + taps: (rows, taps) for rows in range(1, HOST.dot_rows + 1) for taps in range(1, HOST.dot_taps + 1)}
+CHAINS = 8  # sums that must be under way at once to hide the latency of an addition
+
+
+def _open(context: Any, builder: Any, signature: Any, arguments: Any) -> tuple[Emitter, list[Any]]:
+    """An emitter, and the arguments with every array replaced by the address of its first element."""
+    e = Emitter(builder, LANES)
+    kinds = signature.args
+    return e, [e.pointer(context, k, a) if isinstance(k, types.Array) else a for k, a in zip(kinds, arguments, strict=True)]
+
+
+def _key(builder: Any, first: Any, second: Any) -> Any:
+    return builder.add(builder.mul(first, constant(10)), second)
+
+
+@intrinsic
+def dense_block(
+    typing,
+    rows,
+    vectors,
+    x,
+    x_at,
+    offset,
+    width,
+    count,
+    w,
+    w_at,
+    w_row,
+    w_step,
+    start,
+    start_at,
+    floor,
+    out,
+    out_at,
+    out_offset,
+    out_offset_at,
+):
+    """out[i] = max(floor, start[i] + Σ_k w[i, k] · x[offset[k]]) for i < ``rows`` and k < ``count``, ``vectors`` vectors of each.
+
+    x[offset[k]] starts at x_at + offset[k] · width; w[i, k] is at w_at + i · w_row + k · w_step; out[i] starts at
+    out_at + out_offset[out_offset_at + i] · width. start[i] is the number at start_at + i; where ``start_at`` is negative the sums go on
+    from what ``out`` holds. Each x is loaded once and used ``rows`` times.
+    """
+    signature = types.void(N, N, x, N, offset, N, N, w, N, N, N, start, N, types.float32, out, N, out_offset, N)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        e, a = _open(context, builder, signature, arguments)
+        rows, vectors, x, x_at, offset, width, count, w, w_at, w_row, w_step, start, start_at, floor, out, out_at, places, places_at = a
+        x, w, out, places, floor = e.at(x, x_at), e.at(w, w_at), e.at(out, out_at), e.at(places, places_at), e.splat(floor)
+
+        def block(case: int) -> None:
+            height, wide = DENSE_BLOCKS[case]
+            cells = [(i, j) for i in range(height) for j in range(wide)]
+            targets = [e.at(out, e.times(e.index(e.at(places, i)), width)) for i in range(height)]
+
+            def from_memory() -> list[Any]:
+                return [e.load(e.at(targets[i], j * LANES)) for i, j in cells]
+
+            def from_bias() -> list[Any]:
+                biases = [e.splat(e.number(e.at(start, start_at, i))) for i in range(height)]
+                return [biases[i] for i, _ in cells]
+
+            def step(k: Any, sums: list[Any]) -> list[Any]:
+                source = e.at(x, e.times(e.index(e.at(offset, k)), width))
+                xs = [e.load(e.at(source, j * LANES)) for j in range(wide)]
+                column = e.at(w, e.times(w_step, k))
+                ws = [e.splat(e.number(e.at(column, e.times(w_row, i)))) for i in range(height)]
+                return [e.fma(ws[i], xs[j], s) for (i, j), s in zip(cells, sums, strict=True)]
+
+            first = e.either(builder.icmp_signed("<", start_at, constant(0)), from_memory, from_bias)
+            for (i, j), s in zip(cells, e.loop(constant(0), count, 1, first, step), strict=True):
+                e.store(e.clamp(s, floor), e.at(targets[i], j * LANES))
+
+        e.switch(_key(builder, rows, vectors), list(DENSE_BLOCKS), block)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def sparse_row(typing, places, vectors, x, x_at, x_step, offset, width, value, lo, hi, start, from_out, floor, out, out_at, out_step):
+    """out[t] = max(floor, start + Σ_{lo <= p < hi} value[p] · x[offset[p] + t]) at ``places`` places t, ``vectors`` vectors of each.
+
+    x[offset[p] + t] starts at x_at + offset[p] · width + t · x_step, out[t] at out_at + t · out_step. Where ``from_out`` is not 0 the sums
+    go on from what ``out`` holds, and ``start`` does not matter. Each weight is loaded once and used at all places.
+    """
+    signature = types.void(N, N, x, N, N, offset, N, value, N, N, types.float32, N, types.float32, out, N, N)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        e, a = _open(context, builder, signature, arguments)
+        places, vectors, x, x_at, x_step, offset, width, value, lo, hi, start, from_out, floor, out, out_at, out_step = a
+        x, out, start, floor = e.at(x, x_at), e.at(out, out_at), e.splat(start), e.splat(floor)
+
+        def block(case: int) -> None:
+            many, wide = SPARSE_BLOCKS[case]
+            cells = [(t, j) for t in range(many) for j in range(wide)]
+            unroll = max(CHAINS // len(cells), 1)
+            targets = [e.at(out, e.times(out_step, t), j * LANES) for t, j in cells]
+            steps = [e.times(x_step, t) for t in range(many)]
+
+            def one(p: Any, sums: list[Any]) -> list[Any]:
+                w = e.splat(e.number(e.at(value, p)))
+                source = e.at(x, e.times(e.index(e.at(offset, p)), width))
+                return [e.fma(w, e.load(e.at(source, steps[t], j * LANES)), s) for (t, j), s in zip(cells, sums, strict=True)]
+
+            def several(p: Any, sums: list[Any]) -> list[Any]:
+                groups = [sums[u::unroll] for u in range(unroll)]
+                groups = [one(builder.add(p, constant(u)), group) for u, group in enumerate(groups)]
+                return [group[n] for n in range(len(cells)) for group in groups]
+
+            first = e.either(
+                builder.icmp_signed("!=", from_out, constant(0)), lambda: [e.load(t) for t in targets], lambda: [start] * len(cells)
+            )
+            if unroll == 1:
+                sums = e.loop(lo, hi, 1, first, one)
+            else:
+                whole = builder.add(lo, builder.mul(builder.sdiv(builder.sub(hi, lo), constant(unroll)), constant(unroll)))
+                spread = [s if u == 0 else e.zero() for s in first for u in range(unroll)]
+                spread = e.loop(lo, whole, unroll, spread, several)
+                sums = [e.total(spread[n * unroll : (n + 1) * unroll]) for n in range(len(cells))]
+                sums = e.loop(whole, hi, 1, sums, one)
+            for target, s in zip(targets, sums, strict=True):
+                e.store(e.clamp(s, floor), target)
+
+        e.switch(_key(builder, places, vectors), list(SPARSE_BLOCKS), block)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def dot_block(typing, rows, taps, x, x_at, offset, offset_at, width, dy, dy_at, dy_row, pages, lines, runs, add, out, out_at, out_row):
+    """out[i, j] = Σ dy[i] · x[offset[j]] for i < ``rows`` and j < ``taps``, summed over pages of lines of ``runs`` vectors.
+
+    ``pages`` and ``lines`` are (how many, how far apart in x, how far apart in dy). The vectors of x[offset[j]] start at
+    x_at + offset[offset_at + j] · width, those of dy[i] at dy_at + i · dy_row; out[i, j] is at out_at + i · out_row + j, and is
+    added to where ``add`` is not 0. Each vector of dy is used
+    ``taps`` times and each of x ``rows`` times.
+    """
+    three = types.UniTuple(N, 3)
+    signature = types.void(N, N, x, N, offset, N, N, dy, N, N, three, three, N, N, out, N, N)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        e, a = _open(context, builder, signature, arguments)
+        rows, taps, x, x_at, offset, offset_at, width, dy, dy_at, dy_row, pages, lines, runs, add, out, out_at, out_row = a
+        x, dy, offset, out = e.at(x, x_at), e.at(dy, dy_at), e.at(offset, offset_at), e.at(out, out_at)
+        nest = [[builder.extract_value(level, n) for n in range(3)] for level in (pages, lines)]
+
+        def block(case: int) -> None:
+            height, many = DOT_BLOCKS[case]
+            cells = [(i, j) for i in range(height) for j in range(many)]
+            sources = [e.at(x, e.times(e.index(e.at(offset, j)), width)) for j in range(many)]
+            gradients = [e.at(dy, e.times(dy_row, i)) for i in range(height)]
+
+            def run(m: Any, sums: list[Any], x_here: Any, dy_here: Any) -> list[Any]:
+                xs = [e.load(e.at(source, builder.add(x_here, m))) for source in sources]
+                ds = [e.load(e.at(gradient, builder.add(dy_here, m))) for gradient in gradients]
+                return [e.fma(ds[i], xs[j], s) for (i, j), s in zip(cells, sums, strict=True)]
+
+            def walk(levels: list[list[Any]], sums: list[Any], x_here: Any, dy_here: Any) -> list[Any]:
+                if not levels:
+                    length = e.times(runs, LANES)
+                    return e.loop(constant(0), length, LANES, sums, lambda m, s: run(m, s, x_here, dy_here))
+                (count, x_step, dy_step), *inner = levels
+
+                def turn(n: Any, sums: list[Any]) -> list[Any]:
+                    return walk(inner, sums, builder.add(x_here, e.times(x_step, n)), builder.add(dy_here, e.times(dy_step, n)))
+
+                return e.loop(constant(0), count, 1, sums, turn)
+
+            sums = walk(nest, [e.zero()] * len(cells), constant(0), constant(0))
+            targets = [e.at(out, e.times(out_row, i), j) for i, j in cells]
+            nothing = [ir.Constant(F32, 0.0)] * len(cells)
+            old = e.either(builder.icmp_signed("!=", add, constant(0)), lambda: [e.number(t) for t in targets], lambda: nothing)
+            for target, before, s in zip(targets, old, sums, strict=True):
+                builder.store(builder.fadd(before, e.sum(s)), target)
+
+        e.switch(_key(builder, rows, taps), list(DOT_BLOCKS), block)
+        return context.get_dummy_value()
+
+    return signature, generate
