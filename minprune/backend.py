@@ -55,7 +55,7 @@ def numba_fault() -> str:
         importlib.import_module("minprune.kernels.micro")
     except Exception as error:  # a broken numba or llvmlite fails in many ways, and NumPy can do the work in all of them
         return f"{type(error).__name__}: {error}"
-    return ""
+    return "NUMBA_DISABLE_JIT is set" if importlib.import_module("numba.core.config").DISABLE_JIT else ""
 
 
 def kernels_run() -> bool:

@@ -24,11 +24,12 @@ _forked = False
 
 
 def available() -> int:
-    """The most threads there are: the cores this process may use, or fewer if the environment says so."""
-    for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
-        if os.environ.get(variable, "").isdecimal():
-            return max(int(os.environ[variable]), 1)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The most threads there are: the cores this process may use, or fewer if the environment says so (numba's variable may say more)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    numba, openmp = (os.environ.get(variable, "") for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"))
+    if numba.isdecimal():
+        return max(int(numba), 1)
+    return max(min(int(openmp), cores), 1) if openmp.isdecimal() else cores
 
 
 def threads(n: int | None = None) -> int:

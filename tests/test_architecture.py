@@ -25,7 +25,7 @@ WALL_ROWS = (
     "models optim",
     "data.splits data.batches data.digits data.mnist data",
     "train",
-    "sparse.formats sparse checkpoint",
+    "sparse.formats sparse.trace sparse.plan sparse.engine sparse.compiler sparse checkpoint",
     "metrics.size metrics.flops metrics.latency metrics.summary metrics",
     "prune.amounts prune.evidence prune.criteria prune.granularity prune.masks prune.schedule prune.pipeline prune",
     "minprune",

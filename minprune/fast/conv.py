@@ -61,7 +61,8 @@ def input_grad(filters: Filters, grad: Array, padded_shape: tuple[int, ...], geo
     """The gradient of the images (C, H, W, width), without their padding, from dy (O, Y, X, width)."""
     (c, h, w, width), (py, px) = padded_shape, geometry.padding
     o, *out_size, _ = grad.shape
-    if geometry.stride == (1, 1) and (h - 2 * py) * (w - 2 * px) <= MOST_WASTE * out_size[0] * out_size[1]:
+    fits = geometry.stride == (1, 1) and py < geometry.kernel[0] and px < geometry.kernel[1]
+    if fits and (h - 2 * py) * (w - 2 * px) <= MOST_WASTE * out_size[0] * out_size[1]:
         return _input_grad_by_convolution(filters, grad, (h - 2 * py, w - 2 * px), geometry)
     out = lanes.empty((c, h, w), width)
     image = _image(geometry, out_size, w)
@@ -74,7 +75,7 @@ def _input_grad_by_convolution(filters: Filters, grad: Array, size: tuple[int, i
     """The same as a convolution of dy, padded, with the filters turned by 180° and their channels in and out exchanged.
 
     It keeps its sums in registers where the other way adds to memory, but also multiplies the zeros of dy's padding, so it is for
-    convolutions that leave an image as large as it was.
+    convolutions that leave an image as large as it was. The padding must be smaller than the kernel, else dy would have to be cropped.
     """
     (r, s), (py, px) = geometry.kernel, geometry.padding
     turned = filters.weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)

@@ -6,12 +6,14 @@ Both are true at once for an array that is *shaped* (N, C, H, W) over memory lai
 hands out its memory, and copies any other. So only the first layer converts.
 
 Padding lanes are computed along with the others and never read by anyone but the kernels. They start as zeros, and gradients are zero in
-them, so they add nothing to a sum over the batch.
+them, so they add nothing to a sum over the batch. A slice of a batch, say its first five images, looks the same but has other images where
+its padding should be. So ``view`` notes the size of the batch behind the memory, and what is smaller is not recognised but copied.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TypeGuard
 
 import numpy as np
 
@@ -36,6 +38,9 @@ def empty(shape: tuple[int, ...], width: int) -> Array:
 
 def view(lanes: Array, n: int) -> Array:
     """The batch as its reader knows it, (N, C, H, W) or (N, C), over ``lanes``; nothing is copied."""
+    owner = lanes.base
+    if _is_owner(owner) and owner.size == lanes.size + ALIGN:
+        owner[_end(owner)] = n
     return lanes[..., :n].transpose(BATCH_FIRST[lanes.ndim])
 
 
@@ -74,7 +79,7 @@ def memory_of(batch: Array) -> Array | None:
     if n == width and inner.flags.c_contiguous:
         return inner
     owner = batch.base
-    if not isinstance(owner, np.ndarray) or owner.ndim != 1 or owner.dtype != np.float32 or not owner.flags.c_contiguous:
+    if not _is_owner(owner) or owner[_end(owner)] != n:
         return None
     strides = [4 * width * math.prod(shape[i + 1 :]) for i in range(len(shape))]
     if n != width and math.prod(shape) == 1:
@@ -82,11 +87,21 @@ def memory_of(batch: Array) -> Array | None:
     fits = all(size == 1 or have == want for size, have, want in zip(shape, batch.strides[1:], strides, strict=True))
     if not fits or (n > 1 and batch.strides[0] != 4):
         return None
-    start, rest = divmod(_address(batch) - _address(owner), 4)
-    count = math.prod(shape) * width
-    if rest or start < 0 or start + count > owner.size:
+    first, end, count = _end(owner) - (owner.size - ALIGN), _end(owner), math.prod(shape) * width
+    start = (_address(batch) - _address(owner)) // 4
+    if start < first or start + count > end or (start - first) % width:
         return None
     return owner[start : start + count].reshape(*shape, width)
+
+
+def _is_owner(owner: object) -> TypeGuard[Array]:
+    """Whether ``floats`` could have made it."""
+    return type(owner) is np.ndarray and owner.ndim == 1 and owner.dtype == np.float32 and owner.size > ALIGN and owner.flags.carray
+
+
+def _end(owner: Array) -> int:
+    """Where, in what ``floats`` made, the memory ends that it handed out."""
+    return -(_address(owner) // 4) % ALIGN + owner.size - ALIGN
 
 
 def _address(array: Array) -> int:

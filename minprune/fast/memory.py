@@ -3,11 +3,16 @@
 A training step needs the same few dozen arrays as the step before. Given back to the operating system and asked for anew they would cost a
 page fault for every 4 KiB, which for a small network is as long as the arithmetic. So large arrays are kept when they are no longer used,
 and handed out again when one of the same size is wanted, up to a bound on what lies idle.
+
+Arrays die at any moment and in any thread, even while this file is at work. So what comes back is first put down in a tray, which needs no
+lock, and whoever finds the shelf free puts it away; who finds it taken never waits: that would be for ever in the middle of one's own work,
+or in a forked child.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 import weakref
 from collections import OrderedDict, deque
 
@@ -20,24 +25,36 @@ MOST_IDLE = 1 << 26  # floats: 256 MiB
 
 _idle: OrderedDict[int, deque[Array]] = OrderedDict()  # size -> arrays of that size, the sizes least recently used first
 _idle_size = 0
+_shelf = threading.Lock()  # over the two above
+_tray: deque[Array] = deque()  # what came back and was not put away yet
 _lent: dict[int, tuple[weakref.ref, Array]] = {}  # what is in use, by the identity of its handle
 
 
 def floats(count: int) -> Array:
-    """Uninitialised float32 memory (count,) that starts at a cache line; all views of it look back at one one-dimensional owner."""
+    """Uninitialised float32 memory (count,) that starts at a cache line; all views of it look back at one one-dimensional owner.
+
+    The owner has ALIGN numbers more, and the one right after the memory is 0: there ``lanes`` notes what lies in it.
+    """
     block = np.empty(count + ALIGN, np.float32) if count < SMALL else _lend(_take(count + ALIGN))
     start = -(block.ctypes.data // block.itemsize) % ALIGN
+    block[start + count] = 0
     return block[start : start + count]
 
 
 def _take(size: int) -> Array:
     """An idle array of ``size`` floats, else a new one."""
     global _idle_size
-    waiting = _idle.get(size)
-    if waiting:
-        _idle.move_to_end(size)
-        _idle_size -= size
-        return waiting.pop()
+    if _shelf.acquire(blocking=False):
+        try:
+            _put_away()
+            waiting = _idle.get(size)
+            if waiting is not None:
+                _idle.move_to_end(size)
+            if waiting:
+                _idle_size -= size
+                return waiting.pop()
+        finally:
+            _shelf.release()
     return np.empty(size, np.float32)
 
 
@@ -50,11 +67,22 @@ def _lend(memory: Array) -> Array:
 
 
 def _give_back(key: int) -> None:
-    """Keep what is no longer used; where too much lies idle, let go of the sizes that have not been wanted for longest."""
+    """Keep what is no longer used."""
+    _tray.append(_lent.pop(key)[1])
+    if _shelf.acquire(blocking=False):
+        try:
+            _put_away()
+        finally:
+            _shelf.release()
+
+
+def _put_away() -> None:
+    """From the tray to the shelf; where too much lies idle, let go of the sizes that have not been wanted for longest."""
     global _idle_size
-    _, memory = _lent.pop(key)
-    _idle.setdefault(memory.size, deque()).append(memory)
-    _idle_size += memory.size
+    while _tray:
+        memory = _tray.popleft()
+        _idle.setdefault(memory.size, deque()).append(memory)
+        _idle_size += memory.size
     while _idle_size > MOST_IDLE:
         size, waiting = next(iter(_idle.items()))
         if waiting:

@@ -17,7 +17,7 @@ NONE, ALL = np.empty(0, np.float32), np.empty(0, bool)
 
 def sgd(p: Any, grad: Array, velocity: Array | None, rates: tuple[float, float, float], *, nesterov: bool, first: bool) -> None:
     """g ← ∇L + λ w; v ← μ v + g (v ← g at first); w ← w − lr · (v, or g + μ v with Nesterov). ``rates`` is (lr, μ, λ)."""
-    if not p.data.flags.c_contiguous:
+    if not _all_flat(p.data, *([] if velocity is None else [velocity])):
         plain.sgd(p, grad, velocity, rates, nesterov=nesterov, first=first)
         return
     lr, momentum, decay = rates
@@ -29,7 +29,7 @@ def adam(
     p: Any, grad: Array, moments: tuple[Array, Array], rates: tuple[float, float, float, float], decay: tuple[float, float], age: int
 ) -> None:
     """m ← β₁ m + (1−β₁) g; s ← β₂ s + (1−β₂) g²; w ← w − lr · m̂ / (√ŝ + ε); see ``plain.steps.adam``."""
-    if not p.data.flags.c_contiguous:
+    if not _all_flat(p.data, *moments):
         plain.adam(p, grad, moments, rates, decay, age)
         return
     lr, b1, b2, eps = rates
@@ -37,6 +37,11 @@ def adam(
     step = F(lr / (1 - b1**age)), F(math.sqrt(1 - b2**age)), F(eps)
     betas, decays = (F(1 - b1), F(b2), F(1 - b2)), (F(added), F(1 - lr * decoupled))
     steps.adam(p.data.reshape(-1), _flat(grad), mean.reshape(-1), square.reshape(-1), _keep(p), step, betas, decays, work=_work(p))
+
+
+def _all_flat(*arrays: Array) -> bool:
+    """Whether what is changed in place lies in order, so that it can be changed through a flat view."""
+    return all(array.flags.c_contiguous for array in arrays)
 
 
 def _flat(grad: Array) -> Array:

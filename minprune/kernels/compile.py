@@ -26,6 +26,7 @@ from numba.core import config
 from minprune import parallel
 from minprune.version import __version__
 
+ANY_ORDER = {"reassoc", "contract"}  # of additions: sums run in vectors; NaN and infinity stay what they are
 WORTH_SHARING = 20_000  # nanoseconds of work
 
 if "OMP_WAIT_POLICY" not in os.environ:
@@ -112,12 +113,17 @@ def kernel(function: Callable[..., None]) -> Kernel:
 
 def summing_kernel(function: Callable[..., None]) -> Kernel:
     """The same for a function whose sums may be taken in any order, so that they run in vectors. NaN and infinity stay what they are."""
-    return Kernel(function, fastmath={"reassoc", "contract"})
+    return Kernel(function, fastmath=ANY_ORDER)
 
 
 def inline(function: Callable[..., Any]) -> Any:
     """A helper that kernels call."""
     return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+def summing_inline(function: Callable[..., Any]) -> Any:
+    """A helper whose sums may be taken in any order; see ``summing_kernel``."""
+    return numba.njit(nogil=True, error_model="numpy", fastmath=ANY_ORDER)(function)
 
 
 def _pool_is_shared() -> bool:

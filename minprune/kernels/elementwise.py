@@ -6,9 +6,9 @@ import numpy as np
 from numba import prange
 
 from minprune.kernels.compile import inline, kernel, summing_kernel
+from minprune.kernels.micro import LANES, transpose_block
 
 CHUNK = 1 << 14  # elements of a task
-TILE = 16  # side of the squares in which a transpose goes
 
 
 @inline
@@ -64,14 +64,20 @@ def add_part(a, b, out):
 
 @kernel
 def transpose(a, out, rows, columns, a_row, out_row):
-    """out[j, i] = a[i, j], a with rows ``a_row`` apart and out with rows ``out_row`` apart; square by square, for the cache's sake."""
-    for task in prange((columns + TILE - 1) // TILE):
-        j0, j1 = task * TILE, min((task + 1) * TILE, columns)
-        for i0 in range(0, rows, TILE):
-            i1 = min(i0 + TILE, rows)
-            for j in range(j0, j1):
-                for i in range(i0, i1):
-                    out[j * out_row + i] = a[i * a_row + j]
+    """out[j, i] = a[i, j], a with rows ``a_row`` apart and out with rows ``out_row`` apart; in squares, for the cache's sake."""
+    for task in prange((columns + LANES - 1) // LANES):
+        transpose_columns(a, out, rows, task * LANES, min((task + 1) * LANES, columns), a_row, out_row)
+
+
+@inline
+def transpose_columns(a, out, rows, first, last, a_row, out_row):
+    """Columns first..last-1 of a, at most LANES of them."""
+    whole = rows // LANES * LANES if last - first == LANES else 0
+    for i in range(0, whole, LANES):
+        transpose_block(a, i * a_row + first, a_row, out, first * out_row + i, out_row)
+    for j in range(first, last):
+        for i in range(whole, rows):
+            out[j * out_row + i] = a[i * a_row + j]
 
 
 @summing_kernel

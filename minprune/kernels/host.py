@@ -29,7 +29,7 @@ class Host:
 
     def places(self, vectors: int) -> int:
         """The most places of a sparse row that is ``vectors`` wide."""
-        return min(8, max(self.tile * 2 // 3 // vectors, 1))
+        return max(self.tile * 2 // 3 // vectors, 1)
 
 
 def detect() -> Host:

@@ -53,6 +53,10 @@ class Emitter:
         lanes = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), lanes)
 
+    def shuffle(self, a: Value, b: Value, lanes: Sequence[int]) -> Value:
+        """The given lanes of a (0, 1, …) and b (counted on from there)."""
+        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, self.lanes), list(lanes)))
+
     def zero(self) -> Value:
         return ir.Constant(self.vector, [0.0] * self.lanes)
 
@@ -70,6 +74,11 @@ class Emitter:
     def clamp(self, vector: Value, floor: Value) -> Value:
         """``floor`` where the vector is below it; NaN stays NaN."""
         return self.builder.select(self.builder.fcmp_ordered("<", vector, floor), floor, vector)
+
+    def larger(self, a: Value, b: Value) -> Value:
+        """The larger of both in every lane; NaN wins."""
+        b_wins = self.builder.fcmp_unordered(">", b, a)  # also where either is NaN
+        return self.builder.select(self.builder.fcmp_unordered("uno", a, a), a, self.builder.select(b_wins, b, a))
 
     def total(self, vectors: Sequence[Value]) -> Value:
         """The lane-by-lane sum of several vectors."""

@@ -25,9 +25,9 @@ from minprune.kernels.ir import F32, Emitter, constant
 LANES = HOST.lanes
 N = types.intp
 NO_FLOOR = float("-inf")  # as ``floor``: no ReLU
-DENSE_BLOCKS = {10 * rows + vectors: (rows, vectors) for vectors in VECTORS for rows in range(1, HOST.rows(vectors) + 1)}
-SPARSE_BLOCKS = {10 * places + vectors: (places, vectors) for vectors in VECTORS for places in range(1, HOST.places(vectors) + 1)}
-DOT_BLOCKS = {10 * rows + taps: (rows, taps) for rows in range(1, HOST.dot_rows + 1) for taps in range(1, HOST.dot_taps + 1)}
+DENSE_BLOCKS = {100 * rows + vectors: (rows, vectors) for vectors in VECTORS for rows in range(1, HOST.rows(vectors) + 1)}
+SPARSE_BLOCKS = {100 * places + vectors: (places, vectors) for vectors in VECTORS for places in range(1, HOST.places(vectors) + 1)}
+DOT_BLOCKS = {100 * rows + taps: (rows, taps) for rows in range(1, HOST.dot_rows + 1) for taps in range(1, HOST.dot_taps + 1)}
 CHAINS = 8  # sums that must be under way at once to hide the latency of an addition
 
 
@@ -39,7 +39,7 @@ def _open(context: Any, builder: Any, signature: Any, arguments: Any) -> tuple[E
 
 
 def _key(builder: Any, first: Any, second: Any) -> Any:
-    return builder.add(builder.mul(first, constant(10)), second)
+    return builder.add(builder.mul(first, constant(100)), second)
 
 
 @intrinsic
@@ -205,6 +205,97 @@ def dot_block(typing, rows, taps, x, x_at, offset, offset_at, width, dy, dy_at, 
                 builder.store(builder.fadd(before, e.sum(s)), target)
 
         e.switch(_key(builder, rows, taps), list(DOT_BLOCKS), block)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def max_row(typing, columns, vectors, x, x_at, window_y, window_x, x_row, x_step, out, out_at, out_step):
+    """out[p] = the maximum over a window of ``window_y`` x ``window_x`` places, for ``columns`` windows p, ``vectors`` vectors of each.
+
+    Place (r, s) of window p starts at x_at + r · x_row + (p · window_x + s) · x_step, and out[p] at out_at + p · out_step. NaN wins.
+    """
+    signature = types.void(N, N, x, N, N, N, N, N, out, N, N)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        e, a = _open(context, builder, signature, arguments)
+        columns, vectors, x, x_at, window_y, window_x, x_row, x_step, out, out_at, out_step = a
+        x, out, zero = e.at(x, x_at), e.at(out, out_at), constant(0)
+
+        def block(wide: int) -> None:
+            def column(p: Any, nothing: list[Any]) -> list[Any]:
+                corner = e.at(x, e.times(e.times(x_step, window_x), p))
+
+                def line(r: Any, best: list[Any]) -> list[Any]:
+                    def place(s: Any, best: list[Any]) -> list[Any]:
+                        here = e.at(corner, e.times(x_row, r), e.times(x_step, s))
+                        return [e.larger(b, e.load(e.at(here, j * LANES))) for j, b in enumerate(best)]
+
+                    return e.loop(zero, window_x, 1, best, place)
+
+                first = [e.load(e.at(corner, j * LANES)) for j in range(wide)]
+                for j, best in enumerate(e.loop(zero, window_y, 1, first, line)):
+                    e.store(best, e.at(out, e.times(out_step, p), j * LANES))
+                return nothing
+
+            e.loop(zero, columns, 1, [], column)
+
+        e.switch(vectors, VECTORS, block)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def transpose_block(typing, x, x_at, x_row, out, out_at, out_row):
+    """out[j, i] = x[i, j] for a square of LANES x LANES numbers, rows ``x_row`` and ``out_row`` apart.
+
+    A square in registers is turned in log2(LANES) rounds; in the round of distance d, rows i and i + d exchange their off-diagonal
+    blocks of d x d. Source: Eklundh 1972.
+    """
+    signature = types.void(x, N, N, out, N, N)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        e, a = _open(context, builder, signature, arguments)
+        x, x_at, x_row, out, out_at, out_row = a
+        x, out = e.at(x, x_at), e.at(out, out_at)
+        rows = [e.load(e.at(x, e.times(x_row, i))) for i in range(LANES)]
+        distance = LANES // 2
+        while distance:
+            upper = [k if not k & distance else LANES + k - distance for k in range(LANES)]
+            lower = [k + distance if not k & distance else LANES + k for k in range(LANES)]
+            for i in range(LANES):
+                if not i & distance:
+                    j = i + distance
+                    rows[i], rows[j] = e.shuffle(rows[i], rows[j], upper), e.shuffle(rows[i], rows[j], lower)
+            distance //= 2
+        for i, row in enumerate(rows):
+            e.store(row, e.at(out, e.times(out_row, i)))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def max_pairs(typing, upper, lower, count, x, out, out_at):
+    """out[p] = the maximum of the 2 x 2 window p of one image whose rows start at ``upper`` and ``lower``; NaN wins.
+
+    Whole vectors of windows are written, up to LANES - 1 more than ``count``.
+    """
+    signature = types.void(N, N, N, x, out, N)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        e, (upper, lower, count, x, out, out_at) = _open(context, builder, signature, arguments)
+        even, odd = list(range(0, 2 * LANES, 2)), list(range(1, 2 * LANES, 2))
+
+        def step(p: Any, nothing: list[Any]) -> list[Any]:
+            at = e.times(p, 2)
+            tall = [e.larger(e.load(e.at(x, upper, at, j)), e.load(e.at(x, lower, at, j))) for j in (0, LANES)]
+            e.store(e.larger(e.shuffle(*tall, even), e.shuffle(*tall, odd)), e.at(out, out_at, p))
+            return nothing
+
+        e.loop(constant(0), count, LANES, [], step)
         return context.get_dummy_value()
 
     return signature, generate

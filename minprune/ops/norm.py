@@ -58,7 +58,8 @@ def batch_norm(x: TensorLike, weight: TensorLike, bias: TensorLike, running: Run
         mean, var = running.mean.astype(x.dtype), running.var.astype(x.dtype)
     inv_std = 1 / np.sqrt(var + x.dtype.type(eps))
     scale = weight.data * inv_std
-    out = work.scale_and_shift(x.data, scale, bias.data - scale * mean)
+    shift = bias.data - scale * mean
+    out = work.scale_and_shift(x.data, scale, shift)
 
     def vjp(g: Array) -> tuple[Array, Array, Array]:
         dweight, dbias = work.sums(g, x.data, mean, inv_std)
@@ -68,4 +69,4 @@ def batch_norm(x: TensorLike, weight: TensorLike, bias: TensorLike, running: Run
             offset = -slope * mean - scale * dbias / count
         return work.input_grad(g, x.data, scale, slope, offset), dweight, dbias
 
-    return record("batch_norm", out, (x, weight, bias), vjp)
+    return record("batch_norm", out, (x, weight, bias), vjp, scale=scale, shift=shift)

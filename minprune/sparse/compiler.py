@@ -1,0 +1,89 @@
+"""From a masked or compacted model to an engine: trace, choose a path for each layer by measuring both, plan, and measure the whole.
+
+The choice of path is made on this machine, in a few milliseconds: a layer of which nothing is pruned is dense, any other runs both ways
+on one panel, and the quicker wins. Layers of the same shape, density and place in memory are measured once per process.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from minprune.kernels import engine as machine
+from minprune.kernels.micro import LANES
+from minprune.nn import Module
+from minprune.sparse.engine import Engine, Path, empty_workspaces
+from minprune.sparse.plan import Program, make_program
+from minprune.sparse.trace import Layer, Trace, kept, trace
+from minprune.tensor import Array
+
+WIDTHS = (1, 16, 32, 64)  # images of a panel to choose from
+LEAST_US = 300.0  # a measurement takes at least so long
+TRIES = 5
+
+_measured: dict[tuple, float] = {}
+
+
+def compile(model: Module, input_shape: tuple[int, ...]) -> Engine:  # noqa: A001 (as re.compile: always called with its module's name)
+    """An engine that computes what ``model`` computes in evaluation mode, with its present weights and masks.
+
+    BatchNorm is folded into the layer before it. Weights that a mask prunes (without a mask, those that are zero) are not visited.
+
+    Args:
+        input_shape: (C, H, W) or (C,) of one input.
+
+    Raises:
+        ShapeError: the model does not take that shape.
+        NotImplementedError: an operation that the compiler does not know; names it.
+    """
+    traced = trace(model, input_shape)
+    dense, sparse = make_program(traced, lambda _: False), make_program(traced, lambda _: True)
+    paths = _paths(traced, dense, sparse)
+    by_value = dict(zip([layer.output for layer in _weighted(traced)], paths, strict=True))
+    program = make_program(traced, lambda layer: by_value[layer.output].path == "sparse")
+    widths = {width: _time(program, program.steps, width) * 1e-3 for width in WIDTHS}
+    return Engine(traced, program, tuple(paths), widths)
+
+
+def _weighted(traced: Trace) -> list[Layer]:
+    return [layer for layer in traced.layers if layer.kind in ("conv", "linear")]
+
+
+def _paths(traced: Trace, dense: Program, sparse: Program) -> list[Path]:
+    """The quicker way for each layer with weights."""
+    kinds = dense.steps[:, machine.FIELDS.index("kind")]
+    rows = [i for i, kind in enumerate(kinds) if machine.KINDS[kind] in ("dense_conv", "dense_linear")]
+    paths = []
+    for layer, i in zip(_weighted(traced), rows, strict=True):
+        assert layer.weight is not None
+        left = int(kept(layer).sum())
+        density = left / layer.weight.size
+        if left in (0, layer.weight.size):
+            paths.append(Path(layer.name, layer.weight.shape, density, "dense" if left else "sparse", None, None))
+            continue
+        key = (layer.kind, layer.weight.shape, layer.shape, layer.geometry, layer.window, left)
+        times = []
+        for program, which in ((dense, "dense"), (sparse, "sparse")):
+            if (*key, which) not in _measured:
+                _measured[*key, which] = _time(program, program.steps[i : i + 1], LANES)
+            times.append(_measured[*key, which])
+        path = "sparse" if times[1] <= times[0] else "dense"
+        paths.append(Path(layer.name, layer.weight.shape, density, path, times[0], times[1]))
+    return paths
+
+
+def _time(program: Program, steps: Array, width: int) -> float:
+    """Microseconds of ``steps`` on one panel and one thread: the best of a few tries."""
+    work = empty_workspaces(program, width, 1)[0]
+    best, repeats = np.inf, 1
+    tries = 0
+    while tries < TRIES:
+        start = time.perf_counter()
+        machine.rehearse.serial(work, steps, program.arrays, width, repeats)
+        took = (time.perf_counter() - start) * 1e6
+        if took < LEAST_US:
+            repeats *= 2
+            continue
+        best, tries = min(best, took / repeats), tries + 1
+    return float(best)

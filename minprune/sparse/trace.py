@@ -1,0 +1,173 @@
+"""What a network does, read off the tape of one forward pass: a list of layers, in the order in which they run.
+
+BatchNorm is folded into the convolution or Dense layer before it, and ReLU and non-overlapping max pooling are noted on the layer that they
+follow, so that they are done on the way. An operation that is not known here is an error that names it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextvars import Context
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from minprune.errors import ShapeError
+from minprune.geometry import Geometry
+from minprune.nn import Module
+from minprune.tape import tape
+from minprune.tensor import Array, Tensor
+
+Shape = tuple[int, int, int]  # (C, H, W); a vector of C features is (C, 1, 1)
+POINT = Geometry((1, 1), (1, 1), (0, 0))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One step of the network. ``inputs`` and ``output`` are numbers of values; what a kind does not need stays as it is.
+
+    ``kind`` is "conv", "linear", "max_pool", "mean_pool", "scale" (``weight`` and ``bias`` per channel, or None for a mere ReLU), "add",
+    "concat" or "flatten". ``window`` is that of the max pooling done on the way, (1, 1) for none.
+    """
+
+    kind: str
+    name: str
+    inputs: tuple[int, ...]
+    output: int
+    shapes: tuple[Shape, ...]  # of the inputs
+    shape: Shape  # of the output, after pooling
+    weight: Array | None = None
+    mask: Array | None = None
+    bias: Array | None = None
+    geometry: Geometry = POINT
+    relu: bool = False
+    window: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A network: its layers, the number of its input, and its results as (number of the value, shape that the model gives it)."""
+
+    layers: list[Layer]
+    input: int
+    input_shape: tuple[int, ...]
+    outputs: list[tuple[int, tuple[int, ...]]]
+    single: bool = field(default=True)  # the model returns one tensor, not a sequence
+
+
+def trace(model: Module, input_shape: tuple[int, ...]) -> Trace:
+    """The layers that ``model``, in evaluation mode, puts an input of ``input_shape`` (C, H, W) or (C,) through.
+
+    Raises:
+        ShapeError: the model does not take that shape.
+        NotImplementedError: an operation that is not known here; names it.
+    """
+    start = Tensor(np.zeros((1, *input_shape), np.float32), requires_grad=True)
+    with model.evaluating():
+        returned: Any = Context().run(model, start)  # a context of its own leaves a tape even inside no_grad()
+    single = isinstance(returned, Tensor)
+    results: list[Tensor] = [returned] if single else list(returned)
+    names = {id(p): name for name, p in model.named_parameters()}
+    nodes = _in_order(results)
+    number = {id(start): 0}
+    layers = []
+    for node in nodes:
+        if node.op == "leaf":
+            continue
+        number[id(node)] = len(number)
+        layers.append(_layer(node, number, names))
+    outputs = [(number[id(r)], r.shape[1:]) for r in results]
+    return Trace(_merged(layers, Counter(n for n, _ in outputs)), 0, tuple(input_shape), outputs, single)
+
+
+def _in_order(results: list[Tensor]) -> list[Tensor]:
+    """Every node behind the results, once, parents first."""
+    seen: dict[int, Tensor] = {}
+    for result in results:
+        for node in tape(result):
+            seen.setdefault(id(node), node)
+    return list(seen.values())
+
+
+def _layer(node: Tensor, number: dict[int, int], names: dict[int, str]) -> Layer:
+    """The layer that a node of the tape stands for."""
+    fed = [p for p in node.parents if id(p) in number]
+    weights = [p for p in node.parents if id(p) not in number]
+    name = names.get(id(weights[0]), node.op) if weights else node.op
+    layer = Layer("", name, tuple(number[id(p)] for p in fed), number[id(node)], tuple(_shape(p) for p in fed), _shape(node))
+    if node.op in ("conv2d", "linear") and len(fed) == 1 and fed[0] is node.parents[0]:
+        weight, bias = weights[0], weights[1].data if len(weights) > 1 else None
+        geometry = node.attributes.get("geometry", POINT)
+        kind = "conv" if node.op == "conv2d" else "linear"
+        return replace(layer, kind=kind, weight=weight.data, mask=getattr(weight, "mask", None), bias=bias, geometry=geometry)
+    if node.op == "batch_norm" and len(fed) == 1:
+        return replace(layer, kind="scale", weight=node.attributes["scale"], bias=node.attributes["shift"])
+    if node.op == "relu":
+        return replace(layer, kind="scale", relu=True)
+    if node.op in ("max_pool2d", "avg_pool2d", "global_avg_pool2d"):
+        return replace(layer, kind="max_pool" if node.op == "max_pool2d" else "mean_pool", geometry=node.attributes["geometry"])
+    if node.op == "add" and len(node.parents) == 2 and len(fed) == 2 and layer.shapes == (layer.shape, layer.shape):
+        return replace(layer, kind="add")
+    if node.op == "concat" and node.attributes["axis"] == 1 and len(fed) == len(node.parents):
+        return replace(layer, kind="concat")
+    if node.op in ("flatten", "reshape") and node.ndim == 2 and node.shape[0] == 1:
+        return replace(layer, kind="flatten")
+    raise NotImplementedError(
+        f"sparse.compile does not know the operation {node.op!r} on shapes {[p.shape for p in node.parents]}; it knows conv2d, linear, "
+        "batch_norm, relu, max_pool2d, avg_pool2d, global_avg_pool2d, add (of equal shapes), concat (of channels) and flatten"
+    )
+
+
+def _shape(node: Tensor) -> Shape:
+    """(C, H, W) of one image of a node."""
+    if node.ndim == 4:
+        return node.shape[1], node.shape[2], node.shape[3]
+    if node.ndim == 2:
+        return node.shape[1], 1, 1
+    raise ShapeError(f"sparse.compile expected batches of shape (N, C, H, W) or (N, C), got {node.shape} from {node.op!r}")
+
+
+def _merged(layers: list[Layer], outputs: Counter[int]) -> list[Layer]:
+    """The layers with BatchNorm, ReLU and pooling merged into the layer whose result nobody else reads."""
+    readers = outputs + Counter(n for layer in layers for n in layer.inputs)
+    merged: list[Layer] = []
+    maker: dict[int, int] = {}  # value -> index of the layer that makes it
+    for layer in layers:
+        index = maker.get(layer.inputs[0], -1)
+        if index >= 0 and len(layer.inputs) == 1 and readers[layer.inputs[0]] == 1:
+            both = _merge(merged[index], layer)
+            if both is not None:
+                merged[index] = both
+                maker[layer.output] = index
+                continue
+        maker[layer.output] = len(merged)
+        merged.append(layer)
+    return merged
+
+
+def _merge(first: Layer, then: Layer) -> Layer | None:
+    """Both as one layer, or None where that is not the same."""
+    if then.kind == "scale" and then.weight is None and first.kind not in ("concat", "flatten"):
+        return replace(first, relu=True, output=then.output)
+    plain = not first.relu and first.window == (1, 1)
+    if then.kind == "scale" and then.weight is not None and plain and first.kind in ("conv", "linear") and first.weight is not None:
+        factor, shift = then.weight, then.bias
+        weight = first.weight * factor.reshape(-1, *[1] * (first.weight.ndim - 1))
+        bias = shift if first.bias is None else first.bias * factor + shift
+        return replace(first, weight=weight, bias=bias, output=then.output)
+    whole = then.geometry.kernel == then.geometry.stride
+    if then.kind == "max_pool" and first.kind == "conv" and first.window == (1, 1) and whole:
+        return replace(first, window=then.geometry.kernel, shape=then.shape, output=then.output)
+    return None
+
+
+def conv_places(layer: Layer) -> tuple[int, int]:
+    """(Y, X) of a convolution, before pooling."""
+    return layer.geometry.output_size(*layer.shapes[0][1:])
+
+
+def kept(layer: Layer) -> Any:
+    """Bool, of the weight's shape: which weights the engine has to look at. Without a mask, those that are not zero."""
+    assert layer.weight is not None, "only layers with weights are asked"
+    return layer.weight != 0 if layer.mask is None else layer.mask
