@@ -11,6 +11,7 @@ import time
 import numpy as np
 
 from minprune.kernels import engine as machine
+from minprune.kernels.fields import FIELDS, KINDS
 from minprune.kernels.micro import LANES
 from minprune.nn import Module
 from minprune.sparse.engine import Engine, Path, empty_workspaces
@@ -52,8 +53,8 @@ def _weighted(traced: Trace) -> list[Layer]:
 
 def _paths(traced: Trace, dense: Program, sparse: Program) -> list[Path]:
     """The quicker way for each layer with weights."""
-    kinds = dense.steps[:, machine.FIELDS.index("kind")]
-    rows = [i for i, kind in enumerate(kinds) if machine.KINDS[kind] in ("dense_conv", "dense_linear")]
+    kinds = dense.steps[:, FIELDS.index("kind")]
+    rows = [i for i, kind in enumerate(kinds) if KINDS[kind] in ("dense_conv", "dense_linear")]
     paths = []
     for layer, i in zip(_weighted(traced), rows, strict=True):
         assert layer.weight is not None

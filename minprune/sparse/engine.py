@@ -136,12 +136,9 @@ class Engine:
         """Memory (workers, floats) for the activations; its borders are zero and stay so. Reused where one lies idle."""
         try:
             kept, work = self._idle.popleft()
-            if kept == layout:
-                return work
-        except IndexError:
-            pass  # none is idle: this is the first call, or other threads have them all
-        width, workers = layout
-        return empty_workspaces(self._program, width, workers)
+        except IndexError:  # none is idle: this is the first call, or other threads have them all
+            return empty_workspaces(self._program, *layout)
+        return work if kept == layout else empty_workspaces(self._program, *layout)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_idle": deque()}

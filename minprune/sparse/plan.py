@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from minprune.kernels.engine import FIELDS, KINDS, ROWS
+from minprune.kernels.fields import FIELDS, KINDS
 from minprune.kernels.micro import LANES
+from minprune.kernels.weighted import ROWS
 from minprune.sparse.formats import CSR
 from minprune.sparse.trace import Layer, Shape, Trace, conv_places, kept
 from minprune.tensor import Array

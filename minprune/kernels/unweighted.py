@@ -1,0 +1,107 @@
+"""A program's steps that have no products: pooling, scaling, sums and copies. See ``engine``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minprune.kernels.compile import inline
+from minprune.kernels.fields import (
+    BIAS_AT,
+    CHANNELS,
+    OTHER,
+    OTHER_PLANE,
+    OTHER_ROW,
+    RELU,
+    SOURCE,
+    SOURCE_PLANE,
+    SOURCE_ROW,
+    STRIDE_X,
+    STRIDE_Y,
+    TARGET,
+    TARGET_PLANE,
+    TARGET_ROW,
+    VALUES_AT,
+    WINDOW_X,
+    WINDOW_Y,
+    X,
+    Y,
+)
+
+
+@inline
+def larger(target, values, first):
+    """target = the larger of both, or the values at first; NaN wins."""
+    if first:
+        for i in range(target.size):
+            target[i] = values[i]
+    else:
+        for i in range(target.size):
+            target[i] = values[i] if values[i] > target[i] or values[i] != values[i] else target[i]
+
+
+@inline
+def pool(step, work, mean, width):
+    """The maximum or the mean of each window; windows may overlap."""
+    share = np.float32(1 / (step[WINDOW_Y] * step[WINDOW_X]))
+    for c in range(step[CHANNELS]):
+        for y in range(step[Y]):
+            for p in range(step[X]):
+                to = (step[TARGET] + c * step[TARGET_PLANE] + y * step[TARGET_ROW] + p) * width
+                target = work[to : to + width]
+                corner = step[SOURCE] + c * step[SOURCE_PLANE] + y * step[STRIDE_Y] * step[SOURCE_ROW] + p * step[STRIDE_X]
+                for number in range(step[WINDOW_Y] * step[WINDOW_X]):
+                    at = (corner + number // step[WINDOW_X] * step[SOURCE_ROW] + number % step[WINDOW_X]) * width
+                    here = work[at : at + width]
+                    if mean and number > 0:
+                        for i in range(width):
+                            target[i] += here[i]
+                    else:
+                        larger(target, here, number == 0)
+                if mean:
+                    for i in range(width):
+                        target[i] *= share
+                if step[RELU]:
+                    clamp(target)
+
+
+@inline
+def clamp(target):
+    """max(x, 0); NaN stays NaN."""
+    for i in range(target.size):
+        target[i] = 0 if target[i] < 0 else target[i]
+
+
+@inline
+def scale(step, work, values, biases, width):
+    """A factor and a shift per channel: a BatchNorm that no convolution could take in; without factors (values_at below 0), a ReLU."""
+    for c in range(step[CHANNELS]):
+        factor, shift = np.float32(1), np.float32(0)
+        if step[VALUES_AT] >= 0:
+            factor, shift = values[step[VALUES_AT] + c], biases[step[BIAS_AT] + c]
+        for y in range(step[Y]):
+            source = (step[SOURCE] + c * step[SOURCE_PLANE] + y * step[SOURCE_ROW]) * width
+            to = (step[TARGET] + c * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
+            here, target = work[source : source + step[X] * width], work[to : to + step[X] * width]
+            for i in range(target.size):
+                target[i] = factor * here[i] + shift
+            if step[RELU]:
+                clamp(target)
+
+
+@inline
+def combine(step, work, add, width):
+    """A sum of two regions, or a copy of one."""
+    for c in range(step[CHANNELS]):
+        for y in range(step[Y]):
+            source = (step[SOURCE] + c * step[SOURCE_PLANE] + y * step[SOURCE_ROW]) * width
+            to = (step[TARGET] + c * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
+            here, target = work[source : source + step[X] * width], work[to : to + step[X] * width]
+            for i in range(target.size):
+                target[i] = here[i]
+            if add:
+                other = (step[OTHER] + c * step[OTHER_PLANE] + y * step[OTHER_ROW]) * width
+                there = work[other : other + step[X] * width]
+                for i in range(target.size):
+                    target[i] += there[i]
+            if step[RELU]:
+                clamp(target)

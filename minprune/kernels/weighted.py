@@ -1,0 +1,219 @@
+"""A program's steps that multiply: convolutions and Dense layers, dense and sparse, in a panel or in an image. See ``engine``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minprune.kernels.compile import inline, summing_inline
+from minprune.kernels.fields import (
+    BIAS_AT,
+    CHANNELS,
+    OUTPUTS,
+    PLANES_AT,
+    RELU,
+    SCRATCH,
+    SOURCE,
+    SOURCE_ROW,
+    STARTS_AT,
+    STRIDE_X,
+    STRIDE_Y,
+    TAPS,
+    TAPS_AT,
+    TARGET,
+    TARGET_PLANE,
+    TARGET_ROW,
+    VALUES_AT,
+    WINDOW_X,
+    WINDOW_Y,
+    X,
+    Y,
+)
+from minprune.kernels.host import HOST
+from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, max_pairs, max_row, sparse_row
+from minprune.kernels.products import part, rows_of, vectors_at
+
+PLACES = HOST.places(1)
+ROWS = HOST.rows(4)
+
+
+@inline
+def sparse_run(work, source, target, vectors, offsets, width, values, lo, hi, bias, floor):
+    """A sparse row at a run of neighbouring places, ``vectors`` vectors long."""
+    done = 0
+    pieces = (vectors + PLACES - 1) // PLACES
+    for i in range(pieces):
+        many = part(i + 1, pieces, vectors) - done
+        sparse_row(
+            many, 1, work, source + done * LANES, LANES, offsets, width, values, lo, hi, bias, 0, floor, work, target + done * LANES, LANES
+        )
+        done += many
+
+
+@inline
+def sparse_conv(step, work, values, offsets, starts, biases, width):
+    """Output by output: scratch = bias + Σ over the kept weights, then what is a place goes to the target.
+
+    In a panel, all outputs of one row (of one window of pooling) are done before the next, while that band of the input is in the cache.
+    """
+    row = step[SOURCE_ROW]
+    bands = 1 if width == 1 else step[Y] // step[WINDOW_Y]
+    direct = width > 1 and step[STRIDE_X] == 1 and step[WINDOW_Y] * step[WINDOW_X] == 1
+    across = ((step[X] - 1) * step[STRIDE_X] + 1) * width  # floats of a row of places
+    floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
+    for y in range(bands):
+        for o in range(step[OUTPUTS]):
+            at = step[STARTS_AT] + o
+            lo, hi, bias = step[VALUES_AT] + starts[at], step[VALUES_AT] + starts[at + 1], biases[step[BIAS_AT] + o]
+            if width == 1:
+                vectors = (step[Y] * step[STRIDE_Y] * row + LANES - 1) // LANES
+                sparse_run(work, step[SOURCE], step[SCRATCH], vectors, offsets, 1, values, lo, hi, bias, floor)
+                keep(step, work, step[SCRATCH], o, 0, step[Y] // step[WINDOW_Y], width)
+                continue
+            for r in range(step[WINDOW_Y]):
+                source = (step[SOURCE] + (y * step[WINDOW_Y] + r) * step[STRIDE_Y] * row) * width
+                target = (step[SCRATCH] + r * step[STRIDE_Y] * row) * width
+                if direct:
+                    target = (step[TARGET] + o * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
+                if step[STRIDE_X] == 1:
+                    sparse_run(work, source, target, across // LANES, offsets, width, values, lo, hi, bias, floor)
+                else:
+                    sparse_places(work, source, target, step[X], step[STRIDE_X] * width, offsets, width, values, lo, hi, bias, floor)
+            if not direct:
+                keep(step, work, step[SCRATCH], o, y, y + 1, width)
+
+
+@inline
+def sparse_places(work, source, target, places, apart, offsets, width, values, lo, hi, bias, floor):
+    """A sparse row at places that are ``apart`` floats from one another, as they will lie in scratch."""
+    for t in range(places):
+        for lane in range(0, width, LANES):
+            at = t * apart + lane
+            sparse_row(1, 1, work, source + at, apart, offsets, width, values, lo, hi, bias, 0, floor, work, target + at, apart)
+
+
+@inline
+def dense_conv(step, work, values, biases, tables, width):
+    """The same for a block of outputs at a time, over all taps."""
+    row, K = step[SOURCE_ROW], step[TAPS]
+    taps = tables[step[TAPS_AT] : step[TAPS_AT] + K]
+    planes = tables[step[PLANES_AT] : step[PLANES_AT] + ROWS]  # of the scratch memory, one for each output of a block
+    plane = planes[1] if ROWS > 1 else 0
+    across = ((step[X] - 1) * step[STRIDE_X] + 1) * width
+    floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
+    pieces = (step[OUTPUTS] + ROWS - 1) // ROWS
+    lines = 1 if width == 1 else step[Y]
+    length = step[Y] * step[STRIDE_Y] * row if width == 1 else across
+    for i in range(pieces):
+        o = part(i, pieces, step[OUTPUTS])
+        rows = part(i + 1, pieces, step[OUTPUTS]) - o
+        for y in range(lines):
+            source, r = step[SOURCE] * width + y * step[STRIDE_Y] * row * width, y % step[WINDOW_Y]
+            target = (step[SCRATCH] + r * step[STRIDE_Y] * row) * width
+            lanes = length if width == 1 or step[STRIDE_X] == 1 else width  # of neighbouring places, or of one
+            for start in range(0, length, lanes * step[STRIDE_X] if lanes < length else length):
+                done = start
+                while done < start + lanes:
+                    vectors = vectors_at(done, max(start + lanes, done + LANES))
+                    dense_block(
+                        rows, vectors, work, source + done, taps, width, K, values, step[VALUES_AT] + o * K, K, 1,
+                        biases, step[BIAS_AT] + o, floor, work, target + done, planes, 0,
+                    )  # fmt: skip
+                    done += vectors * LANES
+            if width == 1 or r == step[WINDOW_Y] - 1:
+                for j in range(rows):
+                    first = 0 if width == 1 else y // step[WINDOW_Y]
+                    last = step[Y] // step[WINDOW_Y] if width == 1 else first + 1
+                    keep(step, work, step[SCRATCH] + j * plane, o + j, first, last, width)
+
+
+@inline
+def keep(step, work, scratch, o, first, last, width):
+    """Rows first..last-1 of output o: from the places in scratch to the target, pooled on the way.
+
+    Scratch holds rows at the pitch of the source; in a panel, only those of the window that is being pooled.
+    """
+    row, line = step[SOURCE_ROW] * step[STRIDE_Y] * width, step[STRIDE_X] * width
+    for y in range(first, last):
+        top = scratch * width + (y * step[WINDOW_Y] * row if width == 1 else 0)
+        to = (step[TARGET] + o * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
+        columns = step[X] // step[WINDOW_X]
+        pairs = width == 1 and step[WINDOW_Y] == 2 and step[WINDOW_X] == 2 and step[STRIDE_X] == 1
+        if pairs and step[TARGET_ROW] == columns:  # what is written too much is written over by what follows
+            max_pairs(top, top + row, columns, work, work, to)
+            continue
+        if width > 1:
+            for lane in range(0, width, 4 * LANES):
+                vectors = vectors_at(lane, width)
+                max_row(columns, vectors, work, top + lane, step[WINDOW_Y], step[WINDOW_X], row, line, work, to + lane, width)
+            continue
+        for p in range(columns):
+            best = work[top + p * step[WINDOW_X] * line]
+            for number in range(1, step[WINDOW_Y] * step[WINDOW_X]):
+                here = work[top + number // step[WINDOW_X] * row + (p * step[WINDOW_X] + number % step[WINDOW_X]) * line]
+                best = here if here > best or here != here else best
+            work[to + p] = best
+
+
+@inline
+def sparse_linear(step, work, values, offsets, starts, biases, width):
+    """One output after another, over its kept weights."""
+    floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
+    source, target = step[SOURCE] * width, step[TARGET] * width
+    for o in range(step[OUTPUTS]):
+        at = step[STARTS_AT] + o
+        lo, hi, bias = step[VALUES_AT] + starts[at], step[VALUES_AT] + starts[at + 1], biases[step[BIAS_AT] + o]
+        if width == 1:
+            total = bias + gather_dot(work[source : source + step[CHANNELS]], values[lo:hi], offsets[lo:hi])
+            work[target + o] = floor if total < floor else total
+        else:
+            lane = 0
+            while lane < width:
+                vectors = vectors_at(lane, width)
+                y_at = target + o * width + lane
+                sparse_row(1, vectors, work, source + lane, 0, offsets, width, values, lo, hi, bias, 0, floor, work, y_at, 0)
+                lane += vectors * LANES
+
+
+@summing_inline
+def gather_dot(x, values, offsets):
+    """Σ values[p] · x[offsets[p]]."""
+    total = np.float32(0)
+    for p in range(values.size):
+        total += values[p] * x[offsets[p]]
+    return total
+
+
+@inline
+def dense_linear(step, work, values, biases, tables, width):
+    """Blocks of outputs in a panel; dot products along the inputs for a single image."""
+    floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
+    K, source, target = step[TAPS], step[SOURCE] * width, step[TARGET] * width
+    if width == 1:
+        for o in range(step[OUTPUTS]):
+            at = step[VALUES_AT] + o * K
+            total = biases[step[BIAS_AT] + o] + dot(work[source : source + K], values[at : at + K])
+            work[target + o] = floor if total < floor else total
+        return
+    taps = tables[step[TAPS_AT] : step[TAPS_AT] + K]
+    outputs = tables[step[PLANES_AT] : step[PLANES_AT] + step[OUTPUTS]]
+    lane = 0
+    while lane < width:
+        vectors = vectors_at(lane, width)
+        pieces = (step[OUTPUTS] + rows_of(vectors) - 1) // rows_of(vectors)
+        for i in range(pieces):
+            o = part(i, pieces, step[OUTPUTS])
+            rows = part(i + 1, pieces, step[OUTPUTS]) - o
+            w_at, b_at = step[VALUES_AT] + o * K, step[BIAS_AT] + o
+            dense_block(
+                rows, vectors, work, source + lane, taps, width, K, values, w_at, K, 1, biases, b_at, floor, work, target + lane, outputs, o
+            )
+        lane += vectors * LANES
+
+
+@summing_inline
+def dot(x, values):
+    """Σ values[i] · x[i]."""
+    total = np.float32(0)
+    for i in range(values.size):
+        total += values[i] * x[i]
+    return total
