@@ -1,11 +1,15 @@
-"""Sums of whole activations and gradients, on all threads where both lie in lanes."""
+"""What is done to whole arrays, on all threads: sums of activations and gradients that lie in lanes, and masks."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from minprune.fast import lanes
+from minprune.fast.memory import floats
 from minprune.kernels import elementwise
+from minprune.plain import arithmetic as plain
 
 Array = np.ndarray
 WORTH_LOOKING = 1 << 14  # elements
@@ -21,3 +25,12 @@ def add(a: Array, b: Array) -> Array:
     out = lanes.empty(one.shape[:-1], one.shape[-1])
     elementwise.add(one.reshape(-1), other.reshape(-1), out.reshape(-1))
     return lanes.view(out, len(a))
+
+
+def masked(array: Array, p: Any, out: Array | None = None) -> Array:
+    """``array`` with zeros where the mask of the Parameter ``p`` prunes; in ``out`` if given."""
+    if not array.flags.c_contiguous or (out is not None and not out.flags.c_contiguous):
+        return plain.masked(array, p, out)
+    result = floats(array.size).reshape(array.shape) if out is None else out
+    elementwise.masked(array.reshape(-1), p.mask.reshape(-1), result.reshape(-1), work=array.size * 0.2)
+    return result

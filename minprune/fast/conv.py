@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from minprune.fast import lanes, tables
+from minprune.fast import lanes, sparsity, tables
 from minprune.fast.lanes import view
 from minprune.fast.memory import floats
 from minprune.filters import Filters
 from minprune.geometry import Geometry
-from minprune.kernels import elementwise, products
+from minprune.kernels import elementwise, lean, products
 from minprune.parallel import parts
 
 Array = np.ndarray
@@ -53,6 +53,11 @@ def forward(padded: Array, filters: Filters, geometry: Geometry, out_size: tuple
     taps, planes = tables.taps(c, geometry.kernel, h, w), tables.planes(o, out_size[0] * out_size[1])
     bias = tables.zeros(o) if filters.bias is None else np.ascontiguousarray(filters.bias)
     x, y = padded.reshape(-1), out.reshape(-1)
+    pattern = sparsity.lean(filters.mask, sparsity.FORWARD)
+    if pattern is not None:
+        values = flat(filters.weight).take(pattern.row_index)
+        lean.forward(x, pattern.positions(taps), values, pattern.row_starts, bias, y, image, width, parts())
+        return out
     products.forward(x, taps, flat(filters.weight), bias, y, planes, image, width, parts())
     return out
 
@@ -61,13 +66,21 @@ def input_grad(filters: Filters, grad: Array, padded_shape: tuple[int, ...], geo
     """The gradient of the images (C, H, W, width), without their padding, from dy (O, Y, X, width)."""
     (c, h, w, width), (py, px) = padded_shape, geometry.padding
     o, *out_size, _ = grad.shape
-    fits = geometry.stride == (1, 1) and py < geometry.kernel[0] and px < geometry.kernel[1]
-    if fits and (h - 2 * py) * (w - 2 * px) <= MOST_WASTE * out_size[0] * out_size[1]:
+    pattern = sparsity.lean(filters.mask, sparsity.INPUT_GRAD)
+    fits = geometry.stride == (1, 1) != geometry.kernel and py < geometry.kernel[0] and px < geometry.kernel[1]
+    if pattern is None and fits and (h - 2 * py) * (w - 2 * px) <= MOST_WASTE * out_size[0] * out_size[1]:
         return _input_grad_by_convolution(filters, grad, (h - 2 * py, w - 2 * px), geometry)
     out = lanes.empty((c, h, w), width)
     image = _image(geometry, out_size, w)
     taps, planes = tables.taps(c, geometry.kernel, h, w), tables.planes(o, out_size[0] * out_size[1])
-    products.input_grad(grad.reshape(-1), planes, flat(filters.weight), out.reshape(-1), taps, taps.size // c, h * w, image, width, parts())
+    dy, dx = grad.reshape(-1), out.reshape(-1)
+    if pattern is None:
+        products.input_grad(dy, planes, flat(filters.weight), dx, taps, taps.size // c, h * w, image, width, parts())
+    else:
+        values, starts = flat(filters.weight).take(pattern.column_index), pattern.column_starts
+        lean.input_grad(
+            dy, pattern.positions(planes, by_column=True), values, starts, dx, taps, taps.size // c, h * w, image, width, parts()
+        )
     return _crop(out, geometry.padding)
 
 
@@ -88,7 +101,14 @@ def weight_grad(padded: Array, grad: Array, filters: Filters, geometry: Geometry
     c, h, w, width = padded.shape
     dw = floats(filters.weight.size).reshape(filters.weight.shape)
     image = _image(geometry, grad.shape[1:3], w)
-    products.weight_grad(padded.reshape(-1), tables.taps(c, geometry.kernel, h, w), grad.reshape(-1), dw.reshape(-1), image, width, parts())
+    taps, x, dy = tables.taps(c, geometry.kernel, h, w), padded.reshape(-1), grad.reshape(-1)
+    pattern = sparsity.lean(filters.mask, sparsity.WEIGHT_GRAD)
+    if pattern is None:
+        products.weight_grad(x, taps, dy, dw.reshape(-1), image, width, parts())
+    else:
+        grads = floats(pattern.row_index.size)
+        lean.weight_grad(x, pattern.positions(taps), pattern.row_starts, dy, grads, image, width, parts())
+        lean.spread(grads, pattern.row_index, dw.reshape(-1), pattern.row_starts)
     return dw
 
 

@@ -4,40 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 
-from minprune.fast import conv, lanes, tables
+from minprune.fast import conv, lanes, sparsity, tables
 from minprune.fast.memory import ALIGN, floats
 from minprune.filters import Filters
+from minprune.geometry import Geometry
 from minprune.kernels import products
 from minprune.parallel import parts
 
 Array = np.ndarray
-ONE_PLACE = (1, 1, 1, 1)
+POINT = Geometry((1, 1), (1, 1), (0, 0))
 
 
 def forward(x: Array, filters: Filters) -> Array:
     """y (N, O) = x (N, C) Wᵀ + b."""
-    inputs = lanes.as_lanes(x)
-    (c, width), o = inputs.shape, filters.weight.shape[0]
-    out = lanes.empty((o,), width)
-    bias = tables.zeros(o) if filters.bias is None else np.ascontiguousarray(filters.bias)
-    taps, planes = tables.planes(c, 1), tables.planes(o, 1)
-    products.forward(inputs.reshape(-1), taps, conv.flat(filters.weight), bias, out.reshape(-1), planes, ONE_PLACE, width, parts())
-    return lanes.view(out, len(x))
+    return lanes.view(conv.forward(_points(x), filters, POINT, (1, 1))[:, 0, 0], len(x))
 
 
 def input_grad(filters: Filters, grad: Array) -> Array:
     """dx (N, C) = dy (N, O) W."""
-    dy = lanes.as_lanes(grad)
-    (o, width), c = dy.shape, filters.weight.shape[1]
-    out = lanes.empty((c,), width)
-    taps, planes = tables.planes(c, 1), tables.planes(o, 1)
-    products.input_grad(dy.reshape(-1), planes, conv.flat(filters.weight), out.reshape(-1), taps, 1, 1, ONE_PLACE, width, parts())
-    return lanes.view(out, len(grad))
+    dy = _points(grad)
+    shape = filters.weight.shape[1], 1, 1, dy.shape[-1]
+    return lanes.view(conv.input_grad(filters, dy, shape, POINT)[:, 0, 0], len(grad))
 
 
 def weight_grad(x: Array, grad: Array, filters: Filters) -> Array:
     """dW (O, C) = dyᵀ x."""
     o, c = filters.weight.shape
+    if sparsity.lean(filters.mask, sparsity.WEIGHT_GRAD) is not None:
+        return conv.weight_grad(_points(x), _points(grad), filters, POINT)
     if c < ALIGN:  # narrower than a vector
         return np.ascontiguousarray(grad.T @ x)
     dy = lanes.as_lanes(grad)
@@ -50,3 +44,8 @@ def weight_grad(x: Array, grad: Array, filters: Filters) -> Array:
 def bias_grad(grad: Array) -> Array:
     """db (O,) = Σₙ dy."""
     return conv.bias_grad(lanes.as_lanes(grad))
+
+
+def _points(batch: Array) -> Array:
+    """(N, C) as images of a single position, (C, 1, 1, width)."""
+    return lanes.as_lanes(batch)[:, None, None]

@@ -63,6 +63,21 @@ def add_part(a, b, out):
 
 
 @kernel
+def masked(a, keep, out):
+    """a where ``keep``, else zero."""
+    for task in prange((a.size + CHUNK - 1) // CHUNK):
+        part = slice(task * CHUNK, (task + 1) * CHUNK)
+        masked_part(a[part], keep[part], out[part])
+
+
+@inline
+def masked_part(a, keep, out):
+    """One chunk."""
+    for i in range(a.size):
+        out[i] = a[i] if keep[i] else 0
+
+
+@kernel
 def transpose(a, out, rows, columns, a_row, out_row):
     """out[j, i] = a[i, j], a with rows ``a_row`` apart and out with rows ``out_row`` apart; in squares, for the cache's sake."""
     for task in prange((columns + LANES - 1) // LANES):

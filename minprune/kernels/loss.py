@@ -24,7 +24,7 @@ def cross_entropy(logits, labels, softmax, mean, width):
         for k in range(classes):
             softmax[k * width + i] /= powers
         if i < labels.size:
-            total += top + np.log(powers) - logits[labels[i] * width + i]
+            total += np.log(powers) - (logits[labels[i] * width + i] - top)
     mean[0] = total / labels.size
 
 

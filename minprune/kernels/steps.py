@@ -10,7 +10,7 @@ from numba import prange
 
 from minprune.kernels.compile import inline, kernel
 
-CHUNK = 1 << 14  # weights of a task
+CHUNK = 1 << 12  # weights of a task: few enough that a second pass over them finds them in the cache
 
 
 @inline

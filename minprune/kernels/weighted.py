@@ -29,24 +29,11 @@ from minprune.kernels.fields import (
     Y,
 )
 from minprune.kernels.host import HOST
+from minprune.kernels.lean import sparse_run
 from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, max_pairs, max_row, sparse_row
 from minprune.kernels.products import part, rows_of, vectors_at
 
-PLACES = HOST.places(1)
 ROWS = HOST.rows(4)
-
-
-@inline
-def sparse_run(work, source, target, vectors, offsets, width, values, lo, hi, bias, floor):
-    """A sparse row at a run of neighbouring places, ``vectors`` vectors long."""
-    done = 0
-    pieces = (vectors + PLACES - 1) // PLACES
-    for i in range(pieces):
-        many = part(i + 1, pieces, vectors) - done
-        sparse_row(
-            many, 1, work, source + done * LANES, LANES, offsets, width, values, lo, hi, bias, 0, floor, work, target + done * LANES, LANES
-        )
-        done += many
 
 
 @inline
@@ -66,7 +53,7 @@ def sparse_conv(step, work, values, offsets, starts, biases, width):
             lo, hi, bias = step[VALUES_AT] + starts[at], step[VALUES_AT] + starts[at + 1], biases[step[BIAS_AT] + o]
             if width == 1:
                 vectors = (step[Y] * step[STRIDE_Y] * row + LANES - 1) // LANES
-                sparse_run(work, step[SOURCE], step[SCRATCH], vectors, offsets, 1, values, lo, hi, bias, floor)
+                sparse_run(work, step[SOURCE], work, step[SCRATCH], vectors, offsets, 1, values, lo, hi, bias, 0, floor)
                 keep(step, work, step[SCRATCH], o, 0, step[Y] // step[WINDOW_Y], width)
                 continue
             for r in range(step[WINDOW_Y]):
@@ -75,7 +62,7 @@ def sparse_conv(step, work, values, offsets, starts, biases, width):
                 if direct:
                     target = (step[TARGET] + o * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
                 if step[STRIDE_X] == 1:
-                    sparse_run(work, source, target, across // LANES, offsets, width, values, lo, hi, bias, floor)
+                    sparse_run(work, source, work, target, across // LANES, offsets, width, values, lo, hi, bias, 0, floor)
                 else:
                     sparse_places(work, source, target, step[X], step[STRIDE_X] * width, offsets, width, values, lo, hi, bias, floor)
             if not direct:
@@ -138,7 +125,7 @@ def keep(step, work, scratch, o, first, last, width):
         to = (step[TARGET] + o * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
         columns = step[X] // step[WINDOW_X]
         pairs = width == 1 and step[WINDOW_Y] == 2 and step[WINDOW_X] == 2 and step[STRIDE_X] == 1
-        if pairs and step[TARGET_ROW] == columns:  # what is written too much is written over by what follows
+        if pairs and step[TARGET_PLANE] == step[Y] // 2 * columns:  # no border: what is written too much, what follows writes over
             max_pairs(top, top + row, columns, work, work, to)
             continue
         if width > 1:

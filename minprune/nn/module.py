@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from minprune import backend
 from minprune.errors import ShapeError
 from minprune.tensor import Array, Tensor, TensorLike
 
@@ -57,17 +58,16 @@ class Parameter(Tensor):
     def masked(self, array: Array, out: Array | None = None) -> Array:
         """``array`` (float, of this shape) with exact zeros where the mask prunes; written to ``out`` if given, else a new array.
 
-        A bitwise AND of the floats with all ones or all zeros: NaN and infinity become 0.0 too, which a product with 0 would not
-        do, and it runs at memory speed, which choosing by condition does not.
+        NaN and infinity become 0.0 too, which a product with 0 would not do.
         """
-        if self._mask is None:
-            return array
-        size = array.itemsize
-        if size not in self._bits:
-            self._bits[size] = -self._mask.astype(f"i{size}")
-        bits = self._bits[size]
-        result = np.bitwise_and(array.view(bits.dtype), bits, out=None if out is None else out.view(bits.dtype))
-        return result.view(array.dtype)
+        return array if self._mask is None else backend.implementation("arithmetic", array.dtype).masked(array, self, out)
+
+    def bits(self, itemsize: int) -> Array:
+        """The mask as whole numbers of ``itemsize`` bytes: all ones where a weight is kept, all zeros where it is pruned."""
+        assert self._mask is not None, "only masked parameters are asked"
+        if itemsize not in self._bits:
+            self._bits[itemsize] = -self._mask.astype(f"i{itemsize}")
+        return self._bits[itemsize]
 
     def accumulate(self, grad: Array) -> None:
         super().accumulate(self.masked(grad))

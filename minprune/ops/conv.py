@@ -11,6 +11,8 @@ How the sums are taken is the business of ``plain.conv`` (NumPy) or ``fast.conv`
 
 from __future__ import annotations
 
+import numpy as np
+
 from minprune import backend
 from minprune.errors import ShapeError
 from minprune.filters import Filters
@@ -55,7 +57,7 @@ def conv2d(
             raise ShapeError(f"conv2d expected a bias of shape {(o,)}, got {bias.shape}")
         parents.append(bias)
     out_size = geometry.output_size(*x.shape[2:])
-    work = backend.implementation("conv", x.dtype)
+    work = backend.implementation("conv", np.result_type(*(p.data for p in parents)))
     filters = Filters(weight.data, None if bias is None else bias.data, getattr(weight, "mask", None))
     padded = work.pad(x.data, geometry.padding)
     out = work.forward(padded, filters, geometry, out_size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from minprune import backend
 from minprune.errors import ShapeError
 from minprune.filters import Filters
@@ -33,7 +35,7 @@ def linear(x: TensorLike, weight: TensorLike, bias: TensorLike | None = None) ->
         if bias.shape != weight.shape[:1]:
             raise ShapeError(f"linear expected a bias of shape {weight.shape[:1]}, got {bias.shape}")
         parents.append(bias)
-    work = backend.implementation("linear", x.dtype)
+    work = backend.implementation("linear", np.result_type(*(p.data for p in parents)))
     filters = Filters(weight.data, None if bias is None else bias.data, getattr(weight, "mask", None))
 
     def vjp(g: Array) -> tuple[Array | None, ...]:

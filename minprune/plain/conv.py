@@ -81,7 +81,7 @@ def column_blocks(padded: Array, geometry: Geometry, out_size: tuple[int, int]) 
 def forward(padded: Array, filters: Filters, geometry: Geometry, out_size: tuple[int, int]) -> Array:
     """y (O, Y, X, N) of a padded image (C, H, W, N)."""
     o = filters.weight.shape[0]
-    out = np.empty((o, *out_size, padded.shape[3]), padded.dtype)
+    out = np.empty((o, *out_size, padded.shape[3]), np.result_type(padded, filters.weight))
     for rows, columns in column_blocks(padded, geometry, out_size):
         block = out[:, rows].reshape(o, -1)  # (O, rows·X·N), a view
         np.matmul(filters.weight.reshape(o, -1), columns, out=block)

@@ -76,6 +76,8 @@ def _paths(traced: Trace, dense: Program, sparse: Program) -> list[Path]:
 
 def _time(program: Program, steps: Array, width: int) -> float:
     """Microseconds of ``steps`` on one panel and one thread: the best of a few tries."""
+    if len(steps) == 0:  # a network that only flattens: however often it is repeated, it takes no time
+        return 0.0
     work = empty_workspaces(program, width, 1)[0]
     best, repeats = np.inf, 1
     tries = 0

@@ -95,7 +95,10 @@ def _layer(node: Tensor, number: dict[int, int], names: dict[int, str]) -> Layer
     fed = [p for p in node.parents if id(p) in number]
     weights = [p for p in node.parents if id(p) not in number]
     name = names.get(id(weights[0]), node.op) if weights else node.op
-    layer = Layer("", name, tuple(number[id(p)] for p in fed), number[id(node)], tuple(_shape(p) for p in fed), _shape(node))
+    shapes = tuple(_shape(p) for p in fed)
+    if node.ndim not in (2, 4):
+        raise _unknown(node)
+    layer = Layer("", name, tuple(number[id(p)] for p in fed), number[id(node)], shapes, _shape(node))
     if node.op in ("conv2d", "linear") and len(fed) == 1 and fed[0] is node.parents[0]:
         weight, bias = weights[0], weights[1].data if len(weights) > 1 else None
         geometry = node.attributes.get("geometry", POINT)
@@ -113,7 +116,11 @@ def _layer(node: Tensor, number: dict[int, int], names: dict[int, str]) -> Layer
         return replace(layer, kind="concat")
     if node.op in ("flatten", "reshape") and node.ndim == 2 and node.shape[0] == 1:
         return replace(layer, kind="flatten")
-    raise NotImplementedError(
+    raise _unknown(node)
+
+
+def _unknown(node: Tensor) -> NotImplementedError:
+    return NotImplementedError(
         f"sparse.compile does not know the operation {node.op!r} on shapes {[p.shape for p in node.parents]}; it knows conv2d, linear, "
         "batch_norm, relu, max_pool2d, avg_pool2d, global_avg_pool2d, add (of equal shapes), concat (of channels) and flatten"
     )
