@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 import time
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from minprune import checkpoint, data
+from minprune.bench_cli import bench_app
 from minprune.errors import CheckpointError, DataError, check_name
 from minprune.experiments import (
     DENSE,
@@ -46,9 +46,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-)
-bench_app = typer.Typer(
-    help="Measure this machine: our times beside those of other libraries, as ratios within one run.", no_args_is_help=True
 )
 app.add_typer(bench_app, name="bench")
 
@@ -226,31 +223,6 @@ def curve(
         _override(finetuning, epochs=finetune_epochs),
     )
     _draw_curve(config, Workers(jobs, cluster), out)
-
-
-@bench_app.command("train")
-def bench_train(
-    batch_size: Annotated[int, typer.Option(min=1, help="Images in a batch.")] = 64,
-    threads: Annotated[int, typer.Option(min=1, help="Threads for both libraries.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-) -> None:
-    """One training step (SGD with momentum) of each network, ours beside PyTorch eager where it is installed."""
-    from minprune.experiments.bench.train import has_torch, time_training
-
-    timings = list(time_training(batch_size, threads))
-    if as_json:
-        typer.echo(json.dumps([t.as_dict() for t in timings], indent=2))
-        return
-    table = Table(title=f"Training step, batch {batch_size}, {threads} threads, medians in one run")
-    for column in ("model", "ours, ms", "NumPy, ms", "PyTorch, ms", "PyTorch / ours", "ours, MiB", "PyTorch, MiB"):
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for t in timings:
-        cells = (t.ours_ms, t.numpy_ms, t.torch_ms, t.speedup, t.ours_mib, t.torch_mib)
-        table.add_row(t.model, *("-" if value is None else f"{value:.2f}" for value in cells))
-    console.print(table)
-    console.print("PyTorch / ours: above 1, ours is faster. MiB is by how much training makes the peak memory grow.")
-    if not has_torch():
-        console.print("PyTorch is not installed; pip install 'minprune[oracle]' adds its columns.")
 
 
 def _draw_curve(config: CurveConfig, workers: Workers, out: Path) -> None:

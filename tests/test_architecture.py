@@ -30,7 +30,7 @@ WALL_ROWS = (
     "prune.amounts prune.evidence prune.criteria prune.granularity prune.masks prune.schedule prune.pipeline prune",
     "minprune",
     "experiments.config experiments.summary experiments.sweep experiments experiments.bench",
-    "plots cli __main__",
+    "plots speed_plots bench_cli cli __main__",
 )
 WALL = [name for row in WALL_ROWS for name in row.split()]
 HEAVY = {"matplotlib", "numba", "pandas", "pooch", "requests", "sklearn", "torch", "tqdm", "typer"}  # imported when first needed

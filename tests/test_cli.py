@@ -36,7 +36,9 @@ def message_of(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, *
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["train"], ["prune"], ["curve"], ["bench"], ["bench", "train"]])
+@pytest.mark.parametrize(
+    "command", [[], ["demo"], ["train"], ["prune"], ["curve"], ["bench"], ["bench", "train"], ["bench", "sparse"], ["bench", "layers"]]
+)
 def test_help_is_there_for_every_command(command: list[str]) -> None:
     assert "Usage" in run(*command, "--help")
 
@@ -88,7 +90,7 @@ def test_curve_draws_a_figure_with_its_data_and_command_beside_it(tmp_path: Path
 
 
 def test_bench_prints_json_with_the_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
-    timings = [TrainTiming("lenet5", 64, 2, ours_ms=5.0, ours_mib=20.0, numpy_ms=20.0, torch_ms=10.0, torch_mib=None)]
+    timings = [TrainTiming("lenet5", 64, 2, ours_ms=5.0, ours_mib=20.0, numpy_ms=20.0, pruned_ms=2.0, torch_ms=10.0, torch_mib=None)]
     monkeypatch.setattr("minprune.experiments.bench.train.time_training", lambda *_: iter(timings))
     (row,) = json.loads(run("bench", "train", "--json"))
     assert row["speedup"] == 2.0

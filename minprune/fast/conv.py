@@ -46,20 +46,30 @@ def _crop(images: Array, padding: tuple[int, int]) -> Array:
 
 def forward(padded: Array, filters: Filters, geometry: Geometry, out_size: tuple[int, int]) -> Array:
     """y (O, Y, X, width) of padded images (C, H, W, width)."""
-    c, h, w, width = padded.shape
-    o = filters.weight.shape[0]
+    if sparsity.lean(filters.mask, sparsity.FORWARD) is not None:
+        return sparse_forward(padded, filters, geometry, out_size)
+    (c, h, w, width), o = padded.shape, filters.weight.shape[0]
     out = lanes.empty((o, *out_size), width)
-    image = _image(geometry, out_size, w)
     taps, planes = tables.taps(c, geometry.kernel, h, w), tables.planes(o, out_size[0] * out_size[1])
-    bias = tables.zeros(o) if filters.bias is None else np.ascontiguousarray(filters.bias)
-    x, y = padded.reshape(-1), out.reshape(-1)
-    pattern = sparsity.lean(filters.mask, sparsity.FORWARD)
-    if pattern is not None:
-        values = flat(filters.weight).take(pattern.row_index)
-        lean.forward(x, pattern.positions(taps), values, pattern.row_starts, bias, y, image, width, parts())
-        return out
-    products.forward(x, taps, flat(filters.weight), bias, y, planes, image, width, parts())
+    x, y, image = padded.reshape(-1), out.reshape(-1), _image(geometry, out_size, w)
+    products.forward(x, taps, flat(filters.weight), _bias(filters), y, planes, image, width, parts())
     return out
+
+
+def sparse_forward(padded: Array, filters: Filters, geometry: Geometry, out_size: tuple[int, int]) -> Array:
+    """The same, visiting only the weights that the mask keeps, whatever their density."""
+    assert filters.mask is not None, "the sparse way needs a mask"
+    (c, h, w, width), o = padded.shape, filters.weight.shape[0]
+    out = lanes.empty((o, *out_size), width)
+    pattern = sparsity.pattern_of(filters.mask)
+    offsets = pattern.positions(tables.taps(c, geometry.kernel, h, w))
+    values, starts, image = flat(filters.weight).take(pattern.row_index), pattern.row_starts, _image(geometry, out_size, w)
+    lean.forward(padded.reshape(-1), offsets, values, starts, _bias(filters), out.reshape(-1), image, width, parts())
+    return out
+
+
+def _bias(filters: Filters) -> Array:
+    return tables.zeros(len(filters.weight)) if filters.bias is None else np.ascontiguousarray(filters.bias)
 
 
 def input_grad(filters: Filters, grad: Array, padded_shape: tuple[int, ...], geometry: Geometry) -> Array:

@@ -13,8 +13,9 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from minprune import models, ops
+from minprune import models, ops, prune
 from minprune.experiments.bench.contest import Contestant, Rules, compete
+from minprune.nn import Module
 from minprune.optim import SGD
 from minprune.tensor import Array
 
@@ -33,6 +34,7 @@ class TrainTiming:
     ours_ms: float
     ours_mib: float | None
     numpy_ms: float
+    pruned_ms: float
     torch_ms: float | None
     torch_mib: float | None
 
@@ -58,13 +60,13 @@ def has_torch() -> bool:
 
 def time_training(batch_size: int = 64, threads: int = 2) -> Iterator[TrainTiming]:
     """Time one step of each network: ours, the NumPy backend's and PyTorch's in turns."""
-    makers = {"ours": "our_step", "numpy": "numpy_step"} | ({"torch": "torch_step"} if has_torch() else {})
+    makers = {"ours": "our_step", "numpy": "numpy_step", "pruned": "pruned_step"} | ({"torch": "torch_step"} if has_torch() else {})
     for model in MODELS:
         contestants = [Contestant(name, f"{HERE}:{maker}", (model, batch_size, threads)) for name, maker in makers.items()]
         found = compete(contestants, Rules(threads))
         ours, peer = found["ours"], found.get("torch")
         peers = (None, None) if peer is None else (peer.median, peer.mib)
-        yield TrainTiming(model, batch_size, threads, ours.median, ours.mib, found["numpy"].median, *peers)
+        yield TrainTiming(model, batch_size, threads, ours.median, ours.mib, found["numpy"].median, found["pruned"].median, *peers)
 
 
 def _batch(batch_size: int) -> tuple[Array, Array]:
@@ -74,8 +76,18 @@ def _batch(batch_size: int) -> tuple[Array, Array]:
 
 def our_step(name: str, batch_size: int, threads: int) -> Step:  # noqa: ARG001 (the environment sets the threads)
     """One training step of ours: zero_grad, forward, backward, step."""
-    model = models.create(name, rng=np.random.default_rng(0)).train()
-    optimizer = SGD(model, lr=0.01, momentum=0.9)
+    return _step_of(models.create(name, rng=np.random.default_rng(0)), batch_size)
+
+
+def pruned_step(name: str, batch_size: int, threads: int) -> Step:  # noqa: ARG001
+    """The same with 95 % of every layer pruned: a step of sparse fine-tuning."""
+    model = models.create(name, rng=np.random.default_rng(0))
+    prune.cut(model, 0.95, scope="layer")
+    return _step_of(model, batch_size)
+
+
+def _step_of(model: Module, batch_size: int) -> Step:
+    optimizer = SGD(model.train(), lr=0.01, momentum=0.9)
 
     def step(images: Array, labels: Array) -> None:
         optimizer.zero_grad()
