@@ -20,7 +20,7 @@ import numpy as np
 
 Array = np.ndarray
 ALIGN = 16  # floats: 64 bytes, a cache line and the widest vector
-SMALL = 1 << 14  # floats: below this the allocator does well by itself
+SMALL = 1 << 15  # floats: below this the allocator does well by itself
 MOST_IDLE = 1 << 26  # floats: 256 MiB
 
 _idle: OrderedDict[int, deque[Array]] = OrderedDict()  # size -> arrays of that size, the sizes least recently used first
@@ -36,7 +36,7 @@ def floats(count: int) -> Array:
     The owner has ALIGN numbers more, and the one right after the memory is 0: there ``lanes`` notes what lies in it.
     """
     block = np.empty(count + ALIGN, np.float32) if count < SMALL else _lend(_take(count + ALIGN))
-    start = -(block.ctypes.data // block.itemsize) % ALIGN
+    start = -(block.__array_interface__["data"][0] // 4) % ALIGN
     block[start + count] = 0
     return block[start : start + count]
 
