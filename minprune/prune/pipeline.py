@@ -21,10 +21,11 @@ from minprune.errors import check_name
 from minprune.metrics import latency, macs, saved_bytes, size
 from minprune.nn import Module
 from minprune.optim import check_at_least
+from minprune.prune.choice import SCOPES
 from minprune.prune.criteria import CRITERIA
+from minprune.prune.cutting import cut, unit_sparsity
 from minprune.prune.evidence import prunable_parameters
-from minprune.prune.granularity import GRANULARITIES
-from minprune.prune.masks import SCOPES, cut
+from minprune.prune.granularity import get as get_granularity
 from minprune.prune.schedule import Cubic, Schedule, check_fraction, check_whole
 from minprune.tensor import Array
 from minprune.train import Recipe, evaluate, fit_recipe
@@ -44,11 +45,11 @@ class Cut:
 
     def __post_init__(self) -> None:
         check_name("criterion", self.criterion, CRITERIA)
-        check_name("granularity", self.granularity, GRANULARITIES)
+        get_granularity(self.granularity)
         check_name("scope", self.scope, SCOPES)  # a dict of amounts leaves nothing for a schedule to say
 
     def apply(self, model: Module, sparsity: float, splits: Splits, rng: np.random.Generator) -> None:
-        """Prune ``model`` in place to ``sparsity`` of the whole; calibration data come from the training images."""
+        """Prune ``model`` in place to ``sparsity`` of the whole, in units of the granularity; calibration data are training images."""
         cut(
             model,
             sparsity,
@@ -58,7 +59,13 @@ class Cut:
             data=splits.train,
             rng=rng,
             min_per_layer=self.min_per_layer,
+            input_shape=splits.image_shape,
         )
+
+    def done(self, model: Module, splits: Splits) -> float:
+        """The share of the granularity's units that ``model`` has lost, and half a unit: rounding may have left it below its target."""
+        share, units = unit_sparsity(model, self.granularity, splits.image_shape)
+        return share + 0.5 / max(units, 1)
 
 
 @dataclass(frozen=True)
@@ -170,8 +177,8 @@ def iterate(
             f"train it longer or lower the floor"
         )
     good, chosen, reason = work.copy(), 0, stop.reached(rows[0]) or "the schedule ended"
-    behind = rows[0]["sparsity"] + 0.5 / rows[0]["prunable"]  # rounding may have left it a hair below its own target
-    targets = [t for t in _up_to(schedule.targets(), stop.target_sparsity) if t > behind]
+    done = cut.done(work, splits)
+    targets = [t for t in _up_to(schedule.targets(), stop.target_sparsity) if t > done]
     if stop.reached(rows[0]):
         targets = []
     for number, sparsity in enumerate(targets, start=1):
@@ -237,7 +244,7 @@ def gradual(
     rows = [measure_round(work, splits, 0)]
 
     def after_step(step: int) -> None:
-        if schedule.is_cut(step) and schedule.at(step) > current_sparsity(work)[0]:
+        if schedule.is_cut(step) and schedule.at(step) > cut.done(work, splits):
             cut.apply(work, schedule.at(step), splits, rng)
             work.train()
 
