@@ -53,11 +53,11 @@ def pruning_curve(points: pd.DataFrame, num_classes: int, title: str = "") -> Fi
         axes.axhline(1 / num_classes, color="0.45", ls=":", lw=1.5, marker="", zorder=2)
         ends = []
         for method, rows in table[table["method"] != DENSE].groupby("method", sort=False):
-            (line,) = axes.plot(rows["density"], rows["accuracy"], label=method, clip_on=False, zorder=4)
+            (line,) = axes.plot(rows["remaining"], rows["accuracy"], label=method, clip_on=False, zorder=4)
             low, high = rows["accuracy"] - rows["std"], (rows["accuracy"] + rows["std"]).clip(upper=1)
-            axes.fill_between(rows["density"], low, high, color=line.get_color(), alpha=0.2, lw=0, zorder=3)
+            axes.fill_between(rows["remaining"], low, high, color=line.get_color(), alpha=0.2, lw=0, zorder=3)
             ends.append((str(method), float(rows["accuracy"].iloc[-1]), str(line.get_color())))
-        right = float(table["density"].min())
+        right = float(table["remaining"].min())
         axes.set_xscale("log")
         axes.set_xlim(1.15, right / 1.1)
         axes.set_ylim(0, 1.02)
@@ -119,12 +119,93 @@ def describe_curve(points: pd.DataFrame) -> str:
         as_good = pruned[pruned["accuracy"] >= dense["accuracy"] - 0.01]
         last = pruned.iloc[-1]
         reach = (
-            f"comes within one point of dense down to {as_good['density'].min():.1%} of the weights"
+            f"comes within one point of dense down to {as_good['remaining'].min():.1%} of the weights"
             if len(as_good)
             else "is always more than one point below dense"
         )
-        sentences.append(f"{method}: {reach}, and ends at {last['accuracy']:.1%} with {last['density']:.1%} remaining.")
+        sentences.append(f"{method}: {reach}, and ends at {last['accuracy']:.1%} with {last['remaining']:.1%} remaining.")
     return " ".join(sentences)
+
+
+def sensitivity(points: pd.DataFrame, budgets: dict[str, float], num_classes: int) -> Figure:
+    """Accuracy when one layer alone is cut: a heat map of layers and sparsities, and a line with its band per layer.
+
+    Args:
+        points, budgets: what ``run_sensitivity`` returns; the budgets are outlined in the map and marked on the lines.
+        num_classes: for the line at chance level.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
+    table = _by_layer(points)
+    layers, sparsities = list(budgets), [float(s) for s in table["mean"].columns]
+    with style():
+        figure = Figure(figsize=(14, 1.6 + max(0.42 * len(layers), 3.4)))
+        left, right = figure.subplots(1, 2, width_ratios=(1.05, 1))
+        image = left.imshow(table["mean"].loc[layers], vmin=0, vmax=1, cmap="cividis", aspect="auto")
+        for y, layer in enumerate(layers):
+            for x, sparsity in enumerate(sparsities):
+                value = table["mean"].loc[layer, sparsity]
+                weight = "bold" if sparsity == budgets[layer] else "normal"
+                left.text(
+                    x, y, f"{100 * value:.0f}", ha="center", va="center", color="black" if value > 0.5 else "white", fontweight=weight
+                )
+                if sparsity == budgets[layer]:
+                    left.add_patch(_frame(x, y))
+        left.set_xticks(range(len(sparsities)), [f"{100 * s:g}" for s in sparsities])
+        left.set_yticks(range(len(layers)), layers)
+        left.grid(False)
+        left.set_xlabel("% removed from this layer alone (framed: suggested budget)")
+        left.set_title("validation accuracy, %")
+        figure.colorbar(image, ax=left, format=PercentFormatter(1, decimals=0), pad=0.02)
+        ends = []
+        for layer in layers:
+            mean, std = table["mean"].loc[layer], table["std"].loc[layer].fillna(0)
+            (line,) = right.plot(sparsities, mean, clip_on=False)
+            right.fill_between(sparsities, mean - std, (mean + std).clip(upper=1), color=line.get_color(), alpha=0.15, lw=0)
+            ends.append((layer, float(mean.iloc[-1]), str(line.get_color())))
+        right.axhline(1 / num_classes, color="0.45", ls=":", lw=1.5, marker="")
+        right.set_xlim(0, sparsities[-1])
+        right.set_ylim(0, 1.02)
+        right.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        right.set_xlabel(f"{_unit(points)}s removed from one layer, no fine-tuning")
+        right.set_title(f"mean ± 1 standard deviation, n = {points['seed'].nunique()} seeds")
+        _label_ends(right, [*ends, ("chance", 1 / num_classes, "0.45")])
+        figure.suptitle(f"{_model_name(points)} on {points['data'].iloc[0]}: which layer can lose how many {_unit(points)}s?")
+    return figure
+
+
+def _frame(x: int, y: int) -> Any:
+    """A frame around one cell of a heat map."""
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, fill=False, edgecolor="#D55E00", lw=2.5)
+
+
+def _by_layer(points: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """{"mean", "std": table of validation accuracy over seeds, a row per layer, a column per sparsity}."""
+    groups = points.dropna(subset=["sparsity"]).groupby(["layer", "sparsity"], sort=False)["val_accuracy"]
+    return {what: getattr(groups, what)().unstack("sparsity").sort_index(axis=1) for what in ("mean", "std")}
+
+
+def _unit(points: pd.DataFrame) -> str:
+    granularity = str(points["granularity"].iloc[0])
+    return f"{granularity} block" if granularity[0].isdigit() else granularity
+
+
+def describe_sensitivity(points: pd.DataFrame, budgets: dict[str, float]) -> str:
+    """Alternative text of a sensitivity figure."""
+    mean = _by_layer(points)["mean"]
+    falls = sorted(budgets, key=lambda layer: float(mean.loc[layer].iloc[-1]))
+    together = points[points["sparsity"].isna()]["val_accuracy"].mean()
+    said = ", ".join(f"{layer} {100 * s:g}%" for layer, s in budgets.items())
+    return (
+        f"Validation accuracy of {_model_name(points)} on {points['data'].iloc[0]} when {_unit(points)}s of one layer alone are removed, "
+        f"mean of {points['seed'].nunique()} seeds, without fine-tuning. The dense network reaches {mean.iloc[0, 0]:.1%}. With "
+        f"{mean.columns[-1]:.0%} removed, {falls[0]} hurts most ({mean.loc[falls[0]].iloc[-1]:.1%}) and {falls[-1]} least "
+        f"({mean.loc[falls[-1]].iloc[-1]:.1%}). Suggested budgets: {said}; together they leave {together:.1%}."
+    )
 
 
 def _model_name(points: pd.DataFrame) -> str:

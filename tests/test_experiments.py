@@ -6,7 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from minprune.experiments import DENSE, CurveConfig, Method, Workers, dense_control, load_points, run_curve, save_points, summarise
+from minprune.experiments import (
+    DENSE,
+    CurveConfig,
+    Method,
+    SensitivityConfig,
+    Workers,
+    dense_control,
+    load_points,
+    run_curve,
+    run_sensitivity,
+    save_points,
+    suggest_budgets,
+    summarise,
+)
+from minprune.experiments.sensitivity import TOGETHER
 from minprune.train import Recipe
 
 METHODS = (Method("magnitude", "iterative"), Method("magnitude", "one-shot", "layer"), Method("random", "cubic"))
@@ -114,3 +128,53 @@ def test_a_config_that_makes_no_sense_is_refused(changes: dict, message: str) ->
 def test_a_method_with_an_unknown_name_suggests_the_nearest(bad: tuple[str, str, str]) -> None:
     with pytest.raises(ValueError, match="did you mean"):
         Method(*bad)
+
+
+def test_labels_name_what_is_not_usual() -> None:
+    assert Method("magnitude", "one-shot").label == "magnitude, one-shot"
+    assert Method("l1", "one-shot", "layer", "channel").label == "l1, one-shot, layer, channel"
+
+
+def test_a_pattern_has_its_own_density_only() -> None:
+    assert Method("magnitude", "one-shot", granularity="1:4").densities((0.5, 0.1)) == (0.25,)
+    assert Method("magnitude", "one-shot", granularity="kernel").densities((0.5, 0.1)) == (0.5, 0.1)
+
+
+def test_a_budget_is_the_last_sparsity_before_the_first_that_costs_too_much() -> None:
+    accuracies = {"a": (0.9, 0.91, 0.89, 0.8), "b": (0.9, 0.8, 0.9, 0.9), "c": (0.9, 0.9, 0.9, 0.9)}
+    rows = [
+        {"layer": layer, "sparsity": s, "val_accuracy": value + shift}
+        for shift in (-0.02, 0.02)
+        for layer, values in accuracies.items()
+        for s, value in zip((0.0, 0.3, 0.6, 0.9), values, strict=True)
+    ]
+    assert suggest_budgets(pd.DataFrame(rows), 0.01) == {"a": 0.6, "b": 0.0, "c": 0.9}
+
+
+@pytest.mark.parametrize("granularity", ["weight", "channel"])
+def test_a_scan_cuts_one_layer_at_a_time_and_changes_nothing(granularity: str) -> None:
+    config = SensitivityConfig("lenet300100", "digits", "taylor", granularity, (0.5, 1.0), (0, 1), 0.02, Recipe(epochs=3, lr=0.05))
+    points, budgets = run_sensitivity(config, progress=False)
+    layers = ["fc1.weight", "fc2.weight", "fc3.weight"][: 3 if granularity == "weight" else 2]
+    assert list(budgets) == layers
+    assert len(points) == 2 * (3 * len(layers) + 1)
+    dense = points[points["sparsity"] == 0].groupby("seed")["val_accuracy"]
+    assert (dense.nunique() == 1).all()
+    gone = points[points["sparsity"] == 1]["val_accuracy"]
+    assert (gone < 0.25).all()  # a layer of zeros says the same of every image
+    assert (points[points["layer"] == TOGETHER]["val_accuracy"] <= dense.max().max() + 0.05).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"granularity": "layer"}, "which 'layer' cannot have"),
+        ({"sparsities": ()}, "ascending order"),
+        ({"sparsities": (0.0, 0.5)}, "above 0"),
+        ({"max_drop": 2.0}, "expected a number in"),
+        ({"criterion": "magnitud"}, "did you mean"),
+    ],
+)
+def test_a_scan_that_makes_no_sense_is_refused(changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SensitivityConfig(**{"model": "lenet5", "data": "mnist"} | changes)

@@ -1,6 +1,7 @@
 """Experiments: described by frozen facts, run in parallel, summarised over seeds."""
 
 from minprune.experiments.config import DENSE, RECIPES, SCHEDULES, CurveConfig, Method, make_model
+from minprune.experiments.sensitivity import SensitivityConfig, run_sensitivity, suggest_budgets
 from minprune.experiments.summary import dense_control, load_points, save_points, summarise
 from minprune.experiments.sweep import Interrupted, Workers, run_curve
 
@@ -11,11 +12,14 @@ __all__ = [
     "CurveConfig",
     "Interrupted",
     "Method",
+    "SensitivityConfig",
     "Workers",
     "dense_control",
     "load_points",
     "make_model",
     "run_curve",
+    "run_sensitivity",
     "save_points",
+    "suggest_budgets",
     "summarise",
 ]

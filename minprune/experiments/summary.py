@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 
 
 def summarise(points: pd.DataFrame) -> pd.DataFrame:
-    """A row per method and density: accuracy mean and sample standard deviation (n−1; 0 for one seed), n, mean sizes."""
-    groups = points.groupby(["method", "density", "epochs"], sort=False)
+    """A row per method and density: accuracy mean and sample standard deviation (n−1; 0 for one seed), n, mean sizes.
+
+    ``density`` is what was asked for, in units of the method's granularity; ``remaining`` is the share of the weights that is left.
+    """
+    shares = points.assign(remaining=points["kept"] / points["prunable"])
+    groups = shares.groupby(["method", "density", "epochs"], sort=False)
     table = groups.agg(
         accuracy=("test_accuracy", "mean"),
         std=("test_accuracy", "std"),
         n=("test_accuracy", "size"),
+        remaining=("remaining", "mean"),
         parameters=("parameters", "mean"),
         macs=("macs", "mean"),
         bytes=("bytes", "mean"),

@@ -24,7 +24,8 @@ from minprune.data import Splits
 from minprune.experiments.config import DENSE, CurveConfig, Method
 from minprune.metrics import macs, saved_bytes, size
 from minprune.nn import Module
-from minprune.prune import Cubic, Cut, GuardWarning, Levels, gradual, iterate, prunable_parameters
+from minprune.prune import Cubic, Cut, GuardWarning, Levels, compact, gradual, iterate, prunable_parameters
+from minprune.prune import granularity as granularities
 from minprune.tensor import Array
 from minprune.train import evaluate, fit_recipe
 
@@ -57,9 +58,9 @@ class Interrupted(KeyboardInterrupt):
 def run_curve(config: CurveConfig, workers: Workers | None = None, *, progress: bool = True) -> pd.DataFrame:
     """All points of a curve, a row each, ordered by method, seed and density.
 
-    Columns: model, data, method, seed, density (asked for), kept (weights that remain, of ``prunable``), parameters (biases and all),
-    macs (sparse, per image), bytes (saved file), epochs (of fine-tuning behind this point), val_accuracy, test_accuracy, guarded (the guard
-    had to keep a layer alive).
+    Columns: model, data, method, seed, density (asked for, in units of the granularity), kept (weights that remain, of ``prunable``),
+    parameters (biases and all), macs (sparse, per image), bytes (saved file), epochs (of fine-tuning behind this point), val_accuracy,
+    test_accuracy, guarded (the guard had to keep a layer alive).
 
     Raises:
         Interrupted: Ctrl-C; carries the finished points.
@@ -68,7 +69,7 @@ def run_curve(config: CurveConfig, workers: Workers | None = None, *, progress: 
 
     workers = workers or Workers()
     chains = [(method, seed) for seed in config.seeds for method in (None, *config.methods)]
-    total = len(chains) * (len(config.densities) + 1)
+    total = sum(len(method.densities(config.densities) if method else config.densities) + 1 for method, _ in chains)
     with ExitStack() as stack:
         journal = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="minprune-curve-")))
         parallel = stack.enter_context(_parallel(workers, max_jobs=len(chains)))
@@ -112,13 +113,16 @@ def chain_points(config: CurveConfig, method: Method | None, seed: int, state: S
     dense.load_state_dict(state)
     rng = np.random.default_rng((seed, 1))  # the same order of images for every method
     name = method.label if method else DENSE
+    coupled = method is not None and isinstance(granularities.get(method.granularity), granularities.Coupled)
 
     def point(model: Module, density: float, epochs: int, guarded: bool = False) -> Point:
-        return {"method": name, "seed": seed, "density": density, "epochs": epochs} | _measure(model, splits) | {"guarded": guarded}
+        return (
+            {"method": name, "seed": seed, "density": density, "epochs": epochs} | _measure(model, splits, coupled) | {"guarded": guarded}
+        )
 
     yield point(dense, 1.0, 0)
     model = dense
-    for i, density in enumerate(config.densities, start=1):
+    for i, density in enumerate(method.densities(config.densities) if method else config.densities, start=1):
         epochs = i * config.finetuning.epochs
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", GuardWarning)
@@ -140,7 +144,7 @@ def _prune_to(
         control = last.copy()
         fit_recipe(control, splits, config.finetuning, rng=rng, progress="")
         return control
-    how = Cut(method.criterion, method.scope)
+    how = Cut(method.criterion, method.scope, method.granularity)
     sparsity = 1 - density
     if method.schedule == "iterative":
         run = iterate(last, splits, schedule=Levels([sparsity]), recipe=config.finetuning, rng=rng, cut=how, progress=False)
@@ -156,14 +160,16 @@ def _prune_to(
     return run.model
 
 
-def _measure(model: Module, splits: Splits) -> Point:
+def _measure(model: Module, splits: Splits, coupled: bool) -> Point:
+    """Sizes and accuracy; where whole channels or layers went, parameters, work and bytes are those of the compacted network."""
     weights = prunable_parameters(model).values()
+    shipped = compact(model, splits.image_shape) if coupled else model
     return {
         "kept": sum(p.size if p.mask is None else int(p.mask.sum()) for p in weights),
         "prunable": sum(p.size for p in weights),
-        "parameters": size(model).kept,
-        "macs": sum(layer.sparse for layer in macs(model, splits.image_shape)),
-        "bytes": saved_bytes(model),
+        "parameters": size(shipped).kept,
+        "macs": sum(layer.sparse for layer in macs(shipped, splits.image_shape)),
+        "bytes": saved_bytes(shipped),
         "val_accuracy": evaluate(model, splits.val).accuracy,
         "test_accuracy": evaluate(model, splits.test).accuracy,
     }
