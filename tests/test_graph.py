@@ -263,6 +263,26 @@ def test_bn_scale_ranks_channels_by_their_batch_norms() -> None:
         cut(TOPOLOGIES["plain"].build(), 0.5, criterion="bn_scale", granularity="channel", input_shape=(2, 8, 8))
 
 
+def test_channels_of_layers_with_smaller_weights_are_not_cut_first() -> None:
+    model, shape = TOPOLOGIES["plain"].build(), {"input_shape": (2, 8, 8), "granularity": "channel"}
+    scaled = model.copy()
+    first = next(p for p in scaled.parameters() if p.ndim == 4)
+    first.data *= np.float32(0.01)
+    masks, same = (cut(m, 0.5, **shape) for m in (model, scaled))
+    for name, mask in masks.items():
+        np.testing.assert_array_equal(mask, same[name], err_msg=name)
+
+
+def test_a_masked_and_a_compacted_network_lose_the_same_channels_next() -> None:
+    model, shape = TOPOLOGIES["plain"].build(), {"input_shape": (2, 8, 8), "granularity": "channel"}
+    cut(model, 6, **shape)
+    small = mp.prune.compact(model, (2, 8, 8))
+    cut(model, amount=4, **shape)
+    cut(small, amount=4, **shape)
+    sizes = [[p.shape for p in mp.prune.compact(m, (2, 8, 8)).parameters()] for m in (model, small)]
+    assert sizes[0] == sizes[1]
+
+
 def test_cutting_again_counts_what_is_gone() -> None:
     model = TOPOLOGIES["plain"].build()
     cut(model, 0.2, granularity="channel", input_shape=(2, 8, 8))

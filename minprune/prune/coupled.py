@@ -11,6 +11,7 @@ import numpy as np
 
 from minprune.nn import Module
 from minprune.prune.choice import Masks, Request, Scores, choose
+from minprune.prune.criteria import Criterion
 from minprune.prune.granularity import POOLS, Channel, Coupled
 from minprune.prune.graph import MAKES, Graph, Group
 from minprune.prune.masks import current_masks
@@ -19,7 +20,7 @@ from minprune.tensor import Array
 BRANCHES = "the residual branches"
 
 
-def coupled_masks(model: Module, network: Graph, pattern: Coupled, scores: Scores, pool: str, request: Request) -> Masks:
+def coupled_masks(model: Module, network: Graph, pattern: Coupled, scores: Scores, criterion: Criterion, request: Request) -> Masks:
     """Masks for every parameter that loses something or has lost something before.
 
     Raises:
@@ -30,7 +31,9 @@ def coupled_masks(model: Module, network: Graph, pattern: Coupled, scores: Score
     if not kept:
         raise ValueError(f"{network.model_name} {_why_nothing(network, pattern)}")
     if isinstance(pattern, Channel):
-        units = {g.name: _pooled(_making(scores, network, g), pool, g.name) for g in network.cuttable}
+        units = {g.name: _pooled(_making(scores, network, g), criterion.pool, g.name) for g in network.cuttable}
+        if criterion.relative:
+            units = {name: _beside_its_group(u, kept[name]) for name, u in units.items()}
         gone = choose(units, kept, request)
         pruned = np.concatenate([g.units[gone[g.name]] for g in network.cuttable])
         for name, mask in unit_masks(network, pruned).items():
@@ -39,7 +42,7 @@ def coupled_masks(model: Module, network: Graph, pattern: Coupled, scores: Score
     if request.scope != "global":
         raise ValueError(f"layers are ranked together: expected scope 'global', got {request.scope!r}")
     weights = {b.name: [scores[n] for n in b.parameters if n in scores] for b in network.branches}
-    values = [_pooled([(s, np.zeros(s.shape, int)) for s in arrays], pool, name) for name, arrays in weights.items()]
+    values = [_pooled([(s, np.zeros(s.shape, int)) for s in arrays], criterion.pool, name) for name, arrays in weights.items()]
     gone = choose({BRANCHES: np.concatenate(values)}, kept, request)
     shapes = {name: p.shape for name, p in model.named_parameters()}
     for branch, dead in zip(network.branches, gone[BRANCHES], strict=True):
@@ -91,6 +94,12 @@ def _pooled(parts: list[tuple[Array, Array]], pool: str, name: str) -> Array:
     if not parts:
         raise ValueError(f"the criterion has no score for any weight that makes {name}; bn_scale needs a BatchNorm after it")
     return POOLS[pool](*_joined(parts))
+
+
+def _beside_its_group(units: Array, kept: Array) -> Array:
+    """Scores divided by the mean of those that are left in their group; a group of zeros stays one."""
+    mean = float(units[kept].mean()) if kept.any() else 0.0
+    return units / mean if mean > 0 else units
 
 
 def _why_nothing(network: Graph, pattern: Coupled) -> str:

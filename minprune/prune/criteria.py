@@ -92,23 +92,28 @@ def _per_output(values: Array, w: Array) -> Array:
 
 @dataclass(frozen=True)
 class Criterion:
-    """A scoring function, what it needs beside the weights, and how scores of weights become one of a larger piece."""
+    """A scoring function, what it needs beside the weights, and how scores of weights become one of a larger piece.
+
+    ``relative`` scores compare channels of one layer only: deep layers have more and smaller weights, and would go first. Where channels
+    of all layers are ranked together, each is divided by the mean of what is left of its group.
+    """
 
     function: Callable[[Evidence], Scores]
     needs_data: bool = False
     needs_rng: bool = False
     needs_shape: bool = False
     pool: str = "rms"
+    relative: bool = False
 
 
 CRITERIA = {
-    "magnitude": Criterion(magnitude),
-    "l1": Criterion(magnitude, pool="mean"),
+    "magnitude": Criterion(magnitude, relative=True),
+    "l1": Criterion(magnitude, pool="mean", relative=True),
     "random": Criterion(random, needs_rng=True, pool="first"),
     "taylor": Criterion(taylor, needs_data=True, pool="mean"),
     "snip": Criterion(snip, needs_data=True, pool="mean"),
-    "activation": Criterion(activation, needs_data=True),
-    "geometric_median": Criterion(geometric_median),
+    "activation": Criterion(activation, needs_data=True, relative=True),
+    "geometric_median": Criterion(geometric_median, relative=True),
     "bn_scale": Criterion(bn_scale, needs_shape=True),
 }
 

@@ -40,7 +40,8 @@ def cut(
     granularity. Parameters that cannot have it (a Linear weight has no kernels) are left alone, unless ``scope`` names them.
 
     With "channel" the layers of ``scope`` are the groups of ``prune.graph`` (by name, such as "conv1.weight"), and a channel's score is
-    pooled from all weights that make it, in every coupled layer; biases, BatchNorm scales and the weights that read it are masked with it.
+    pooled from all weights that make it, in every coupled layer (and, for a criterion that is ``relative``, divided by the mean of what
+    is left of its group, so that groups can be ranked together); biases, BatchNorm scales and the weights that read it are masked with it.
     With "layer" the units are the branches of residual sums, ranked together. The network's own outputs are never cut.
 
     Args:
@@ -53,12 +54,12 @@ def cut(
             as it was.
     """
     pattern = granularities.get(granularity)
-    pool = CRITERIA[check_name("criterion", criterion, CRITERIA)].pool
+    chosen = CRITERIA[check_name("criterion", criterion, CRITERIA)]
     request = Request(sparsity, scope, amount, min_per_layer, round_to)
     if scores is None:
         scores = score(model, criterion, data=data, rng=rng, input_shape=input_shape)
     if isinstance(pattern, Coupled):
-        masks = coupled_masks(model, graph(model, input_shape), pattern, scores, pool, request)
+        masks = coupled_masks(model, graph(model, input_shape), pattern, scores, chosen, request)
     else:
         named = set() if isinstance(scope, str) else set(scope)
         able = {n: s for n, s in scores.items() if n in named or pattern.why_not(s.shape) is None}
@@ -77,7 +78,7 @@ def cut(
             previous=previous,
             min_per_layer=min_per_layer,
             round_to=round_to,
-            pool=pool,
+            pool=chosen.pool,
         )
     apply_masks(model, masks)
     return masks
@@ -92,14 +93,19 @@ def scope_names(model: Module, granularity: str | Granularity = "weight", input_
 
 
 def unit_sparsity(model: Module, granularity: str | Granularity = "weight", input_shape: InputShape | None = None) -> tuple[float, int]:
-    """(the share of the units of ``granularity`` that are pruned, those of which no weight is left; how many units there are)."""
+    """(the share of the units of ``granularity`` that are pruned, those of which no weight is left; how many units there are).
+
+    A pattern n:m takes less where m does not divide an axis; a model that has lost all that the pattern takes counts as (m − n)/m pruned.
+    """
     pattern = granularities.get(granularity)
     if isinstance(pattern, Coupled):
         kept = list(kept_units(model, graph(model, input_shape), pattern).values())
     else:
         able = [p for p in prunable_parameters(model).values() if pattern.why_not(p.shape) is None]
         masks = [np.ones(p.shape, bool) if p.mask is None else p.mask for p in able]
-        single = isinstance(pattern, Weight | NM)
-        kept = masks if single else [np.bincount(pattern.pieces(m.shape).ravel(), m.ravel()) > 0 for m in masks]
+        if isinstance(pattern, NM):
+            takes, gone = (sum(int((~m).sum()) for m in which) for which in ([pattern.mask(np.zeros(m.shape)) for m in masks], masks))
+            return min(pattern.sparsity * gone / max(takes, 1), 1.0), sum(m.size for m in masks)
+        kept = masks if isinstance(pattern, Weight) else [np.bincount(pattern.pieces(m.shape).ravel(), m.ravel()) > 0 for m in masks]
     units = sum(k.size for k in kept)
     return sum(k.size - int(k.sum()) for k in kept) / max(units, 1), units
