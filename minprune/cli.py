@@ -30,9 +30,9 @@ from minprune.experiments import (
 from minprune.files import check_writable
 from minprune.metrics import summary
 from minprune.nn import Module
-from minprune.prune import Cubic, Cut, Geometric, OneShot, Rewind, Stop, iterate
+from minprune.prune import Cubic, Cut, Geometric, OneShot, Rewind, Stop, iterate, unit_sparsity
 from minprune.prune.schedule import Schedule
-from minprune.terminal import console, errors, mean_std, print_curve, print_history
+from minprune.terminal import console, errors, mean_std, print_costs, print_curve, print_history
 from minprune.train import Recipe, evaluate, fit_recipe
 from minprune.version import __version__
 
@@ -175,11 +175,11 @@ def prune(
         run = iterate(network, splits, schedule=plan, recipe=recipe, rng=rng, cut=how, stop=stop, rewind=back)
         print_history(run.history, run.chosen, f"seed {seed}: validation accuracy after each cut and after its fine-tuning")
         console.print(f"stopped because {run.reason}; the model is that of round {run.chosen}")
-        bare = network.copy()
-        how.apply(bare, float(run.history["sparsity"][run.chosen]), splits, rng)
-        results.append([evaluate(m, splits.test).accuracy for m in (network, bare, run.model)])
-        _save(run.model, out, seed, seeds)
-    console.print(str(summary(run.model)), highlight=False, soft_wrap=True)
+        bare, shipped = network.copy(), how.shipped(run.model, splits)
+        how.apply(bare, unit_sparsity(run.model, granularity, splits.image_shape)[0], splits, rng)
+        results.append([evaluate(m, splits.test).accuracy for m in (network, bare, shipped)])
+        _save(shipped, out, seed, seeds)
+    console.print(str(summary(shipped)), highlight=False, soft_wrap=True)
     for what, accuracies in zip(("dense", "cut at once, no fine-tuning", "pruned and fine-tuned"), zip(*results, strict=True), strict=True):
         console.print(f"test accuracy, {what}: {mean_std(accuracies)}")
 
@@ -201,6 +201,7 @@ def curve(
     finetune_epochs: FinetuneOption = None,
     jobs: JobsOption = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a dask scheduler, such as tcp://host:8786, to run there instead.")] = None,
+    costs: Annotated[bool, typer.Option("--costs", help="Draw against parameters, MACs and measured milliseconds, side by side.")] = False,
     out: Annotated[Path, typer.Option(help="Where the figure goes (.png, .svg, .pdf); the data lie beside it as CSV.")] = Path(
         "figures/curve.png"
     ),
@@ -216,6 +217,7 @@ def curve(
         tuple(range(seeds)),
         _override(training, epochs=epochs, lr=lr),
         _override(finetuning, epochs=finetune_epochs),
+        timed=costs,
     )
     _draw_curve(config, Workers(jobs, cluster), out)
 
@@ -255,9 +257,9 @@ def sensitivity(
 
 def _draw_curve(config: CurveConfig, workers: Workers, out: Path) -> None:
     """Run, print, save and draw a curve; after Ctrl-C, save what was finished."""
-    from minprune.plots import check_figure_path, describe_curve, pruning_curve, save_figure
+    from minprune import plots
 
-    check_figure_path(out)
+    plots.check_figure_path(out)
     check_writable(out)
     start = time.perf_counter()
     num_classes = config.load_data(config.seeds[0]).num_classes
@@ -271,9 +273,12 @@ def _draw_curve(config: CurveConfig, workers: Workers, out: Path) -> None:
         errors.print(f"interrupted: {len(interrupted.points)} finished points are kept in {partial}")
         raise typer.Exit(130) from None
     print_curve(points)
-    description = describe_curve(points)
+    if config.timed:
+        print_costs(points)
+    draw, describe = (plots.cost_curves, plots.describe_costs) if config.timed else (plots.pruning_curve, plots.describe_curve)
+    description = describe(points)
     save_points(points, csv, command, description)
-    save_figure(pruning_curve(points, num_classes), out, description)
+    plots.save_figure(draw(points, num_classes), out, description)
     guarded = int(points["guarded"].sum())
     if guarded:
         console.print(f"In {guarded} points the guard kept the last unit of a layer that would have been pruned away entirely.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minprune.experiments import DENSE, dense_control, summarise
+from minprune.experiments import DENSE, as_good_as_dense, dense_control, summarise
 from minprune.files import atomic_write
 from minprune.models import MODELS
 
@@ -73,6 +73,88 @@ def pruning_curve(points: pd.DataFrame, num_classes: int, title: str = "") -> Fi
         ends += [("dense control", float(dense["accuracy"]), "0.25"), ("chance", 1 / num_classes, "0.45")]
         _label_ends(axes, ends)
     return figure
+
+
+COSTS = {"parameters": "parameters", "macs": "MACs per image", "ms": "milliseconds for 64 images, one thread"}
+
+
+def cost_curves(points: pd.DataFrame, num_classes: int) -> Figure:
+    """Test accuracy against parameters, MACs and measured time, side by side: a line, a marker and a band per method in each.
+
+    Args:
+        points: the raw points of ``run_curve`` with a ``timed`` config.
+        num_classes: for the line at chance level.
+
+    All axes of costs are logarithmic and run from dense on the left to small on the right. Of points between which nothing was cut, as
+    happens where there are few units, the last is drawn, which was trained longest.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
+
+    table = summarise(points)
+    dense = dense_control(table)
+    with style():
+        figure = Figure(figsize=(15, 6))
+        panels = figure.subplots(1, 3, sharey=True)
+        for axes, (cost, label) in zip(panels, COSTS.items(), strict=True):
+            axes.axhspan(dense["accuracy"] - dense["std"], dense["accuracy"] + dense["std"], color="0.8", lw=0, zorder=1)
+            axes.axhline(dense["accuracy"], color="0.25", ls="--", lw=1.5, marker="", zorder=2)
+            axes.axhline(1 / num_classes, color="0.45", ls=":", lw=1.5, marker="", zorder=2)
+            ends = [("dense control", float(dense["accuracy"]), "0.25"), ("chance", 1 / num_classes, "0.45")]
+            for method, rows in _distinct(table).groupby("method", sort=False):
+                (line,) = axes.plot(rows[cost], rows["accuracy"], label=_short(points, str(method)), zorder=4)
+                low, high = rows["accuracy"] - rows["std"], (rows["accuracy"] + rows["std"]).clip(upper=1)
+                axes.fill_between(rows[cost], low, high, color=line.get_color(), alpha=0.2, lw=0, zorder=3)
+                ends.append((_short(points, str(method)), float(rows["accuracy"].iloc[-1]), str(line.get_color())))
+            axes.set_xscale("log")
+            axes.invert_xaxis()
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.tick_params(axis="x", rotation=45)
+            axes.set_xlabel(f"{label} (logarithmic)")
+            axes.set_ylim(0, 1.02)
+        panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        panels[0].set_ylabel("test accuracy")
+        _label_ends(panels[-1], ends)
+        about = f"mean ± 1 standard deviation, n = {points['seed'].nunique()} seeds"
+        figure.suptitle(f"{_model_name(points)} on {points['data'].iloc[0]}, by what is cut in one piece: {about}", x=0.01, ha="left")
+    return figure
+
+
+def _distinct(table: pd.DataFrame) -> pd.DataFrame:
+    """The pruned methods' rows of ``summarise``; of those between which nothing was cut, the last."""
+    return table[table["method"] != DENSE].drop_duplicates(["method", "parameters"], keep="last")
+
+
+def _short(points: pd.DataFrame, method: str) -> str:
+    """The parts of a method's name that not all pruned methods share; "weight", the usual granularity, where nothing is left."""
+    names = [set(name.split(", ")) for name in points["method"].unique() if name != DENSE]
+    shared = set.intersection(*names) if len(names) > 1 else set()
+    return ", ".join(part for part in method.split(", ") if part not in shared) or "weight"
+
+
+def describe_costs(points: pd.DataFrame) -> str:
+    """Alternative text of cost curves: what each method needs to be as good as dense."""
+    table = summarise(points)
+    dense, start = dense_control(table), table[table["density"] == 1].iloc[0]
+    best = as_good_as_dense(table).set_index("method")
+    said = [
+        f"Test accuracy of {_model_name(points)} on {points['data'].iloc[0]} against parameters, MACs and measured milliseconds for 64 "
+        f"images on one thread, mean of {points['seed'].nunique()} seeds. The dense network has {start['parameters']:,.0f} parameters, "
+        f"{start['macs']:,.0f} MACs, {start['ms']:.2f} ms; its control reaches {dense['accuracy']:.1%} ± {dense['std']:.1%}."
+    ]
+    for method in table.loc[table["method"] != DENSE, "method"].unique():
+        name = _short(points, str(method))
+        if method not in best.index:
+            said.append(f"{name}: never within one standard deviation of it.")
+            continue
+        row = best.loc[method]
+        said.append(
+            f"{name}: within one standard deviation of it with {row['parameters']:,.0f} parameters, {row['macs']:,.0f} MACs, "
+            f"{row['ms']:.2f} ms."
+        )
+    return " ".join(said)
 
 
 def _label_ends(axes: Axes, ends: list[tuple[str, float, str]]) -> None:

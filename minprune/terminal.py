@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from minprune.experiments import DENSE, summarise
+from minprune.experiments import DENSE, as_good_as_dense, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +32,18 @@ def print_curve(points: pd.DataFrame) -> None:
             accuracy = f"{row['accuracy']:.1%} ± {row['std']:5.1%}"
             table.add_row(f"{row['remaining']:.1%}", accuracy, f"{row['parameters']:,.0f}", f"{row['macs']:,.0f}", f"{row['bytes']:,.0f}")
     console.print(table)
+
+
+def print_costs(points: pd.DataFrame) -> None:
+    """A table of the dense network and, of each method, the smallest network that is within one standard deviation of the dense control."""
+    table = summarise(points)
+    shown = Table(title="Within one standard deviation of the dense control, the smallest of each method")
+    for column in ("", "accuracy", "parameters", "MACs", "ms/64"):
+        shown.add_column(column, justify="right" if column else "left", no_wrap=bool(column))
+    for _, row in [*table[table["density"] == 1].head(1).iterrows(), *as_good_as_dense(table).iterrows()]:
+        sizes = f"{row['parameters']:,.0f}", f"{row['macs']:,.0f}", f"{row['ms']:.2f}"
+        shown.add_row(row["method"], f"{row['accuracy']:.1%} ± {row['std']:.1%}", *sizes)
+    console.print(shown)
 
 
 def print_history(history: pd.DataFrame, chosen: int, title: str) -> None:

@@ -82,6 +82,19 @@ def test_prune_reaches_the_sparsity_and_saves_the_masks(tmp_path: Path, schedule
     assert "stopped because the schedule ended" in output
 
 
+def test_prune_hands_out_a_compacted_network_where_channels_went(tmp_path: Path) -> None:
+    out = tmp_path / "small.safetensors"
+    run("prune", *FAST, "--finetune-epochs", "1", "--sparsity", "0.5", "--rounds", "1", "--granularity", "channel", "--out", str(out))
+    model = checkpoint.load(out)
+    assert model.fc1.weight.shape[0] + model.fc2.weight.shape[0] == 200
+    assert all(p.mask is None for p in model.parameters())
+
+
+def test_prune_takes_a_pattern_that_does_not_divide_every_axis() -> None:
+    options = ["--granularity", "2:4", "--sparsity", "0.5", "--schedule", "one-shot", "--finetune-epochs", "0"]
+    assert "cut at once" in run("prune", "--model", "smallconvnet", "--epochs", "0", *options)
+
+
 @pytest.mark.parametrize("rewind", ["learning-rate", "weights"])
 def test_prune_starts_from_a_checkpoint_and_can_rewind(tmp_path: Path, rewind: str) -> None:
     start = tmp_path / "dense.safetensors"
@@ -123,7 +136,9 @@ def test_sensitivity_draws_a_figure_with_its_data_beside_it_and_suggests_budgets
 def test_curve_takes_several_granularities(tmp_path: Path) -> None:
     out = tmp_path / "curve.png"
     options = ["--granularity", "weight", "--granularity", "2:4", "--granularity", "channel", "--densities", "60,30", "--seeds", "1"]
-    run("curve", *FAST, *options, "--finetune-epochs", "0", "--jobs", "1", "--out", str(out))
+    output = run("curve", *FAST, *options, "--finetune-epochs", "0", "--jobs", "1", "--costs", "--out", str(out))
+    assert "Within one standard deviation of the dense control" in output
+    assert out.stat().st_size > 10_000
     points = load_points(out.with_suffix(".csv"))
     densities = {method: list(rows["density"]) for method, rows in points.groupby("method")}
     assert densities["magnitude, iterative"] == densities["magnitude, iterative, channel"] == [1.0, 0.6, 0.3]

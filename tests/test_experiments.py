@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from minprune import backend, models, parallel, prune
 from minprune.experiments import (
     DENSE,
     CurveConfig,
     Method,
     SensitivityConfig,
     Workers,
+    as_good_as_dense,
     dense_control,
     load_points,
     run_curve,
@@ -20,6 +24,7 @@ from minprune.experiments import (
     suggest_budgets,
     summarise,
 )
+from minprune.experiments.runtime import quickest, runtimes
 from minprune.experiments.sensitivity import TOGETHER
 from minprune.train import Recipe
 
@@ -90,6 +95,58 @@ def test_summary_is_mean_and_sample_standard_deviation_over_seeds(points: pd.Dat
     assert row["std"] == pytest.approx(abs(values.iloc[0] - values.iloc[1]) / np.sqrt(2))
     assert row["n"] == 2
     assert dense_control(table)["epochs"] == 3
+
+
+def test_as_good_as_dense_is_the_smallest_within_one_deviation() -> None:
+    rows = [
+        ("dense", 1.0, 0.9, 0.02),
+        ("a", 1.0, 0.9, 0),
+        ("a", 0.5, 0.89, 0),
+        ("a", 0.2, 0.881, 0),
+        ("a", 0.1, 0.5, 0),
+        ("b", 0.5, 0.87, 0),
+    ]
+    table = pd.DataFrame(rows, columns=["method", "density", "accuracy", "std"]).assign(epochs=1)
+    assert as_good_as_dense(table)[["method", "density"]].to_numpy().tolist() == [["a", 0.2]]
+
+
+def test_a_point_at_which_nothing_has_to_go_gets_its_training_all_the_same() -> None:
+    methods = (Method("magnitude", "iterative", granularity="channel"),)
+    config = CurveConfig("smallconvnet", "digits", methods, (0.5, 0.499), (0,), Recipe(epochs=1, lr=0.05), Recipe(epochs=1, lr=0.05))
+    chain = run_curve(config, Workers(jobs=1), progress=False).query("method != 'dense'")
+    assert chain["kept"].iloc[1] == chain["kept"].iloc[2]
+    assert chain["test_accuracy"].iloc[1] != chain["test_accuracy"].iloc[2]
+
+
+def test_a_timed_curve_says_which_runtime_took_how_long() -> None:
+    methods = (Method("magnitude", "one-shot"), Method("magnitude", "one-shot", granularity="channel"))
+    config = CurveConfig("smallconvnet", "digits", methods, (0.1,), (0,), Recipe(epochs=0), Recipe(epochs=0), timed=True)
+    table = run_curve(config, Workers(jobs=1), progress=False)
+    assert (table["ms"] > 0).all()
+    assert set(table["runtime"]) <= {"network", "engine"}
+
+
+def test_all_runtimes_compute_the_same() -> None:
+    model = models.SmallConvNet((1, 8, 8), 10, rng=np.random.default_rng(0)).eval()
+    prune.cut(model, 0.8)
+    x = np.random.default_rng(1).random((3, 1, 8, 8), dtype=np.float32)
+    outputs = {name: np.asarray(getattr(y := call(x), "data", y)) for name, call in runtimes(model, (1, 8, 8)).items()}
+    assert set(outputs) == ({"network", "engine"} if backend.kernels_run() else {"network"})
+    for array in outputs.values():
+        np.testing.assert_allclose(array, outputs["network"], atol=1e-4)
+
+
+def test_the_quickest_runtime_leaves_threads_and_mode_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = models.SmallConvNet((1, 8, 8), 10, rng=np.random.default_rng(0)).train()
+    slow, seen = (lambda x: time.sleep(0.002)), []
+    quick = lambda x: seen.append((parallel.threads(), model.training))  # noqa: E731
+    monkeypatch.setattr("minprune.experiments.runtime.runtimes", lambda *_: {"slow": slow, "quick": quick})
+    before = parallel.threads()
+    name, ms = quickest(model, (1, 8, 8))
+    assert name == "quick"
+    assert ms < 2
+    assert set(seen) == {(1, False)}
+    assert (parallel.threads(), model.training) == (before, True)
 
 
 def test_one_seed_has_no_spread(points: pd.DataFrame) -> None:

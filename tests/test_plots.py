@@ -60,6 +60,34 @@ def test_description_says_how_far_each_method_goes(points: pd.DataFrame) -> None
     assert "magnitude, iterative: is always more than one point below dense, and ends at 71.0%" in text
 
 
+@pytest.fixture
+def timed(points: pd.DataFrame) -> pd.DataFrame:
+    """The same with costs; the last cut of "random" takes nothing more than the one before."""
+    renamed = points.replace({"random, iterative": "magnitude, iterative, channel"})
+    kept = renamed["density"].where((renamed["density"] != 0.01) | ~renamed["method"].str.endswith("channel"), 0.1)
+    return renamed.assign(parameters=1000 * kept, macs=5000 * kept, ms=1 + kept)
+
+
+def test_cost_curves_draw_every_method_against_each_cost(timed: pd.DataFrame) -> None:
+    panels = plots.cost_curves(timed, 10).axes
+    assert [axes.get_xlabel().split(" (")[0] for axes in panels] == list(plots.COSTS.values())
+    for axes, (dense, small) in zip(panels, ((1000, 10), (5000, 50), (2, 1.01)), strict=True):
+        lines = {line.get_label(): line for line in axes.get_lines()}
+        assert list(lines["weight"].get_xdata())[::2] == pytest.approx([dense, small])
+        assert list(lines["weight"].get_ydata()) == pytest.approx([0.91, 0.81, 0.71])
+        assert len(lines["channel"].get_xdata()) == 2
+        left, right = axes.get_xlim()
+        assert left > right
+    assert {"dense control", "chance", "weight", "channel"} == {text.get_text() for text in panels[-1].texts}
+
+
+def test_costs_are_described_by_what_equal_accuracy_takes(timed: pd.DataFrame) -> None:
+    good = timed.assign(test_accuracy=timed["test_accuracy"].where(timed["method"] != "magnitude, iterative", 0.92))
+    text = plots.describe_costs(good)
+    assert "weight: within one standard deviation of it with 10 parameters, 50 MACs, 1.01 ms." in text
+    assert "channel: never within one standard deviation of it." in text
+
+
 def test_figure_is_saved_with_its_alternative_text(tmp_path) -> None:
     path = tmp_path / "new folder" / "figure.png"
     plots.save_figure(Figure(), path, "an empty figure")

@@ -2,7 +2,7 @@
 
 from minprune.experiments.config import DENSE, RECIPES, SCHEDULES, CurveConfig, Method, make_model
 from minprune.experiments.sensitivity import SensitivityConfig, run_sensitivity, suggest_budgets
-from minprune.experiments.summary import dense_control, load_points, save_points, summarise
+from minprune.experiments.summary import as_good_as_dense, dense_control, load_points, save_points, summarise
 from minprune.experiments.sweep import Interrupted, Workers, run_curve
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Method",
     "SensitivityConfig",
     "Workers",
+    "as_good_as_dense",
     "dense_control",
     "load_points",
     "make_model",

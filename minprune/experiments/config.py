@@ -60,7 +60,8 @@ class CurveConfig:
 
     ``densities`` are shares of the prunable weights (or of the granularity's units) that remain, descending, all below 1; the dense
     network is always measured. Every point at the i-th density has had the same training: ``training`` and then i times
-    ``finetuning.epochs`` epochs, whatever its method. So has the dense control at the end of its line.
+    ``finetuning.epochs`` epochs, whatever its method. So has the dense control at the end of its line. With ``timed`` every point is run
+    as ``runtime.quickest`` says, and its milliseconds are among its columns.
     """
 
     model: str
@@ -70,6 +71,7 @@ class CurveConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     training: Recipe = field(default_factory=lambda: RECIPES["digits"][0])
     finetuning: Recipe = field(default_factory=lambda: RECIPES["digits"][1])
+    timed: bool = False
 
     def __post_init__(self) -> None:
         check_name("model", self.model, models.MODELS)

@@ -22,10 +22,10 @@ import numpy as np
 
 from minprune.data import Splits
 from minprune.experiments.config import DENSE, CurveConfig, Method
+from minprune.experiments.runtime import quickest
 from minprune.metrics import macs, saved_bytes, size
 from minprune.nn import Module
-from minprune.prune import Cubic, Cut, GuardWarning, Levels, compact, gradual, iterate, prunable_parameters
-from minprune.prune import granularity as granularities
+from minprune.prune import Cubic, Cut, GuardWarning, Levels, gradual, iterate, prunable_parameters
 from minprune.tensor import Array
 from minprune.train import evaluate, fit_recipe
 
@@ -60,7 +60,7 @@ def run_curve(config: CurveConfig, workers: Workers | None = None, *, progress: 
 
     Columns: model, data, method, seed, density (asked for, in units of the granularity), kept (weights that remain, of ``prunable``),
     parameters (biases and all), macs (sparse, per image), bytes (saved file), epochs (of fine-tuning behind this point), val_accuracy,
-    test_accuracy, guarded (the guard had to keep a layer alive).
+    test_accuracy, guarded (the guard had to keep a layer alive); where the config says timed, runtime and ms (of a batch of 64 images).
 
     Raises:
         Interrupted: Ctrl-C; carries the finished points.
@@ -113,12 +113,13 @@ def chain_points(config: CurveConfig, method: Method | None, seed: int, state: S
     dense.load_state_dict(state)
     rng = np.random.default_rng((seed, 1))  # the same order of images for every method
     name = method.label if method else DENSE
-    coupled = method is not None and isinstance(granularities.get(method.granularity), granularities.Coupled)
+    how = _cut(method)
 
     def point(model: Module, density: float, epochs: int, guarded: bool = False) -> Point:
-        return (
-            {"method": name, "seed": seed, "density": density, "epochs": epochs} | _measure(model, splits, coupled) | {"guarded": guarded}
-        )
+        shipped = how.shipped(model, splits)
+        row = {"method": name, "seed": seed, "density": density, "epochs": epochs} | _measure(model, shipped, splits)
+        timing = dict(zip(("runtime", "ms"), quickest(shipped, splits.image_shape), strict=True)) if config.timed else {}
+        return row | {"guarded": guarded} | timing
 
     yield point(dense, 1.0, 0)
     model = dense
@@ -144,10 +145,11 @@ def _prune_to(
         control = last.copy()
         fit_recipe(control, splits, config.finetuning, rng=rng, progress="")
         return control
-    how = Cut(method.criterion, method.scope, method.granularity)
-    sparsity = 1 - density
+    how, sparsity = _cut(method), 1 - density
     if method.schedule == "iterative":
         run = iterate(last, splits, schedule=Levels([sparsity]), recipe=config.finetuning, rng=rng, cut=how, progress=False)
+        if len(run.history) == 1:  # so few units that nothing had to go this time; the point is due its training all the same
+            fit_recipe(run.model, splits, config.finetuning, rng=rng, progress="")
     elif method.schedule == "one-shot":
         recipe = config.finetuning.shortened(epochs)
         run = iterate(dense, splits, schedule=Levels([sparsity]), recipe=recipe, rng=rng, cut=how, progress=False)
@@ -160,10 +162,14 @@ def _prune_to(
     return run.model
 
 
-def _measure(model: Module, splits: Splits, coupled: bool) -> Point:
-    """Sizes and accuracy; where whole channels or layers went, parameters, work and bytes are those of the compacted network."""
+def _cut(method: Method | None) -> Cut:
+    """What decides which weights of a chain go; for the dense control, which is never cut, what says nothing."""
+    return Cut() if method is None else Cut(method.criterion, method.scope, method.granularity)
+
+
+def _measure(model: Module, shipped: Module, splits: Splits) -> Point:
+    """Accuracy of ``model``, and parameters, work and bytes as they would be shipped (see ``Cut.shipped``)."""
     weights = prunable_parameters(model).values()
-    shipped = compact(model, splits.image_shape) if coupled else model
     return {
         "kept": sum(p.size if p.mask is None else int(p.mask.sum()) for p in weights),
         "prunable": sum(p.size for p in weights),
