@@ -5,41 +5,36 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from minprune import checkpoint, data
 from minprune.bench_cli import bench_app
 from minprune.errors import CheckpointError, DataError, check_name
 from minprune.experiments import (
-    DENSE,
     RECIPES,
     CurveConfig,
     Interrupted,
     Method,
+    SensitivityConfig,
     Workers,
     make_model,
     run_curve,
+    run_sensitivity,
     save_points,
-    summarise,
 )
 from minprune.files import check_writable
 from minprune.metrics import summary
 from minprune.nn import Module
-from minprune.prune import Cubic, Cut, Geometric, OneShot, Rewind, Stop, iterate
+from minprune.prune import Cubic, Cut, Geometric, OneShot, Rewind, Stop, iterate, unit_sparsity
 from minprune.prune.schedule import Schedule
+from minprune.terminal import console, errors, mean_std, print_costs, print_curve, print_history
 from minprune.train import Recipe, evaluate, fit_recipe
 from minprune.version import __version__
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 app = typer.Typer(
     help="Learn neural-network pruning: train a network, cut what matters least, let it recover, and measure what you got.",
@@ -49,15 +44,15 @@ app = typer.Typer(
 )
 app.add_typer(bench_app, name="bench")
 
-console = Console()
-errors = Console(stderr=True)
-
 DEMO_DENSITIES = (0.5, 0.25, 0.12, 0.06, 0.04, 0.025, 0.015, 0.01, 0.006, 0.003)
 DEMO_METHODS = (Method("magnitude", "iterative"), Method("magnitude", "one-shot"), Method("random", "iterative"))
 
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="lenet300100, lenet5, smallconvnet or resnet.")]
 DataOption = Annotated[str, typer.Option("--data", "-d", help="digits (embedded), mnist or fashion-mnist (downloaded once).")]
-CriterionOption = Annotated[str, typer.Option(help="What a weight is worth: magnitude, random, taylor, snip or activation.")]
+CriterionOption = Annotated[
+    str, typer.Option(help="What a weight is worth: magnitude, l1, random, taylor, snip, activation, geometric_median or bn_scale.")
+]
+GRANULARITY_HELP = "What is cut in one piece: weight, 2:4 (or another n:m), kernel, 4x4 (or another block), row, column, channel, layer."
 ScopeOption = Annotated[str, typer.Option(help="Whom it is ranked against: global, layer, erk or lamp.")]
 SeedsOption = Annotated[int, typer.Option(min=1, help="How many seeds (0, 1, …): each draws its own split, weights and order of images.")]
 EpochsOption = Annotated[int | None, typer.Option(min=0, help="Epochs of dense training; by default what suits the data.")]
@@ -123,7 +118,7 @@ def train(
         console.print(f"seed {seed}: test accuracy {accuracies[-1]:.2%}")
         _save(network, out, seed, seeds)
     console.print(str(summary(network)), highlight=False, soft_wrap=True)
-    console.print(f"test accuracy {_mean_std(accuracies)}")
+    console.print(f"test accuracy {mean_std(accuracies)}")
 
 
 @app.command()
@@ -135,6 +130,7 @@ def prune(
     ] = None,
     criterion: CriterionOption = "magnitude",
     scope: ScopeOption = "global",
+    granularity: Annotated[str, typer.Option(help=GRANULARITY_HELP)] = "weight",
     schedule: Annotated[
         str, typer.Option(help="one-shot, geometric (equal shares of the remainder) or cubic (fast, then slow).")
     ] = "geometric",
@@ -164,7 +160,7 @@ def prune(
     recipe = training if rewind != "none" else _override(finetuning, epochs=finetune_epochs)
     plan = _schedule(schedule, sparsity, rounds)
     stop = Stop(min_accuracy, max_drop, None, max_bytes, max_ms)
-    how = Cut(criterion, scope)
+    how = Cut(criterion, scope, granularity)
     start = None if checkpoint_path is None else checkpoint.load(checkpoint_path)
     if out is not None:
         check_writable(out)
@@ -177,28 +173,27 @@ def prune(
             fit_recipe(network, splits, training, rng=rng, progress=f"seed {seed}: dense training")
         back = None if rewind == "none" else Rewind(0, initial if rewind == "weights" else None)
         run = iterate(network, splits, schedule=plan, recipe=recipe, rng=rng, cut=how, stop=stop, rewind=back)
-        _print_history(run.history, run.chosen, f"seed {seed}: validation accuracy after each cut and after its fine-tuning")
+        print_history(run.history, run.chosen, f"seed {seed}: validation accuracy after each cut and after its fine-tuning")
         console.print(f"stopped because {run.reason}; the model is that of round {run.chosen}")
-        bare = network.copy()
-        how.apply(bare, float(run.history["sparsity"][run.chosen]), splits, rng)
-        results.append([evaluate(m, splits.test).accuracy for m in (network, bare, run.model)])
-        _save(run.model, out, seed, seeds)
-    console.print(str(summary(run.model)), highlight=False, soft_wrap=True)
+        bare, shipped = network.copy(), how.shipped(run.model, splits)
+        how.apply(bare, unit_sparsity(run.model, granularity, splits.image_shape)[0], splits, rng)
+        results.append([evaluate(m, splits.test).accuracy for m in (network, bare, shipped)])
+        _save(shipped, out, seed, seeds)
+    console.print(str(summary(shipped)), highlight=False, soft_wrap=True)
     for what, accuracies in zip(("dense", "cut at once, no fine-tuning", "pruned and fine-tuned"), zip(*results, strict=True), strict=True):
-        console.print(f"test accuracy, {what}: {_mean_std(accuracies)}")
+        console.print(f"test accuracy, {what}: {mean_std(accuracies)}")
 
 
 @app.command()
 def curve(
     model: ModelOption = "smallconvnet",
     data_name: DataOption = "digits",
-    criterion: Annotated[list[str], typer.Option(help="magnitude, random, taylor, snip, activation; repeat for several lines.")] = [
-        "magnitude"
-    ],
+    criterion: Annotated[list[str], typer.Option(help="magnitude, l1, random, taylor, snip, …; repeat for several lines.")] = ["magnitude"],
     scope: Annotated[list[str], typer.Option(help="global, layer, erk, lamp; repeat for several lines.")] = ["global"],
+    granularity: Annotated[list[str], typer.Option(help=GRANULARITY_HELP + " Repeat for several lines.")] = ["weight"],
     schedule: Annotated[list[str], typer.Option(help="one-shot, iterative, cubic; repeat for several lines.")] = ["iterative"],
     densities: Annotated[
-        str, typer.Option(help="Percentages of the weights that remain, descending, separated by commas.")
+        str, typer.Option(help="Percentages of the weights (channels, …) that remain, descending, separated by commas.")
     ] = "50,20,10,5,2,1,0.5",
     seeds: SeedsOption = 3,
     epochs: EpochsOption = None,
@@ -206,30 +201,65 @@ def curve(
     finetune_epochs: FinetuneOption = None,
     jobs: JobsOption = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a dask scheduler, such as tcp://host:8786, to run there instead.")] = None,
+    costs: Annotated[bool, typer.Option("--costs", help="Draw against parameters, MACs and measured milliseconds, side by side.")] = False,
     out: Annotated[Path, typer.Option(help="Where the figure goes (.png, .svg, .pdf); the data lie beside it as CSV.")] = Path(
         "figures/curve.png"
     ),
 ) -> None:
-    """Draw accuracy against weights remaining, for every combination of criterion, scope and schedule, over several seeds."""
+    """Draw accuracy against weights remaining, for every combination of criterion, scope, granularity and schedule."""
     check_name("data set", data_name, data.DATASETS)
     training, finetuning = RECIPES[data_name]
     config = CurveConfig(
         model,
         data_name,
-        tuple(Method(c, s, where) for c in criterion for where in scope for s in schedule),
-        _parse_densities(densities),
+        tuple(Method(c, s, where, g) for c in criterion for where in scope for g in granularity for s in schedule),
+        _parse_percentages("densities", densities),
         tuple(range(seeds)),
         _override(training, epochs=epochs, lr=lr),
         _override(finetuning, epochs=finetune_epochs),
+        timed=costs,
     )
     _draw_curve(config, Workers(jobs, cluster), out)
 
 
+@app.command()
+def sensitivity(
+    model: ModelOption = "smallconvnet",
+    data_name: DataOption = "digits",
+    criterion: CriterionOption = "magnitude",
+    granularity: Annotated[str, typer.Option(help="What is cut in one piece: weight, kernel, 4x4, row, column or channel.")] = "weight",
+    sparsities: Annotated[str, typer.Option(help="Percentages removed from one layer, ascending.")] = "10,20,30,40,50,60,70,80,90,95",
+    max_drop: Annotated[float, typer.Option(help="What a layer's budget may cost alone (0.01 = one point of accuracy).")] = 0.01,
+    seeds: SeedsOption = 3,
+    epochs: EpochsOption = None,
+    lr: LrOption = None,
+    out: Annotated[Path, typer.Option(help="Where the figure goes; the data lie beside it as CSV.")] = Path("figures/sensitivity.png"),
+) -> None:
+    """Cut one layer at a time, without fine-tuning: a map of what each can lose, and a budget for each."""
+    from minprune import plots
+
+    check_name("data set", data_name, data.DATASETS)
+    training = _override(RECIPES[data_name][0], epochs=epochs, lr=lr)
+    seeds_used, steps = tuple(range(seeds)), _parse_percentages("sparsities", sparsities)
+    config = SensitivityConfig(model, data_name, criterion, granularity, steps, seeds_used, max_drop, training)
+    plots.check_figure_path(out)
+    check_writable(out)
+    points, budgets = run_sensitivity(config)
+    description = plots.describe_sensitivity(points, budgets)
+    save_points(points, out.with_suffix(".csv"), shlex.join(["minprune", *sys.argv[1:]]), description)
+    plots.save_figure(plots.sensitivity(points, budgets, data.load(data_name, seed=0).num_classes), out, description)
+    console.print("suggested budgets, to be used as scope:", {name: round(s, 4) for name, s in budgets.items()}, soft_wrap=True)
+    dense = points[points["sparsity"] == 0].drop_duplicates("seed")
+    for what, rows in (("dense", dense), ("with all budgets, not fine-tuned", points[points["sparsity"].isna()])):
+        console.print(f"validation accuracy, {what}: {mean_std(rows['val_accuracy'])}")
+    console.print(f"drew {out}, its data are in {out.with_suffix('.csv')}")
+
+
 def _draw_curve(config: CurveConfig, workers: Workers, out: Path) -> None:
     """Run, print, save and draw a curve; after Ctrl-C, save what was finished."""
-    from minprune.plots import check_figure_path, describe_curve, pruning_curve, save_figure
+    from minprune import plots
 
-    check_figure_path(out)
+    plots.check_figure_path(out)
     check_writable(out)
     start = time.perf_counter()
     num_classes = config.load_data(config.seeds[0]).num_classes
@@ -242,45 +272,17 @@ def _draw_curve(config: CurveConfig, workers: Workers, out: Path) -> None:
         save_points(interrupted.points, partial, f"{command} (interrupted)")
         errors.print(f"interrupted: {len(interrupted.points)} finished points are kept in {partial}")
         raise typer.Exit(130) from None
-    _print_curve(points)
-    description = describe_curve(points)
+    print_curve(points)
+    if config.timed:
+        print_costs(points)
+    draw, describe = (plots.cost_curves, plots.describe_costs) if config.timed else (plots.pruning_curve, plots.describe_curve)
+    description = describe(points)
     save_points(points, csv, command, description)
-    save_figure(pruning_curve(points, num_classes), out, description)
+    plots.save_figure(draw(points, num_classes), out, description)
     guarded = int(points["guarded"].sum())
     if guarded:
-        console.print(f"In {guarded} points the guard kept the last weight of a layer that would have been pruned away entirely.")
+        console.print(f"In {guarded} points the guard kept the last unit of a layer that would have been pruned away entirely.")
     console.print(f"drew {out}, its data are in {csv}; {time.perf_counter() - start:.1f} s")
-
-
-def _print_curve(points: pd.DataFrame) -> None:
-    table = Table(title="Test accuracy, mean ± standard deviation over seeds; sizes are means")
-    for column in ("weights left", "accuracy", "parameters", "MACs", "bytes on disk"):
-        table.add_column(column, justify="right", no_wrap=True)
-    rows = summarise(points)
-    last_dense = rows[rows["method"] == DENSE]["epochs"].max()
-    for method, group in rows.groupby("method", sort=False):
-        table.add_section()
-        table.add_row("", f"[bold]{'dense control' if method == DENSE else method}[/]")
-        for _, row in group[(group["density"] < 1) | (group["epochs"] == last_dense)].iterrows():
-            accuracy = f"{row['accuracy']:.1%} ± {row['std']:5.1%}"
-            table.add_row(f"{row['density']:.1%}", accuracy, f"{row['parameters']:,.0f}", f"{row['macs']:,.0f}", f"{row['bytes']:,.0f}")
-    console.print(table)
-
-
-def _print_history(history: pd.DataFrame, chosen: int, title: str) -> None:
-    table = Table(title=title)
-    for column in ("round", "weights left", "cut", "tuned", "MACs", "bytes", "ms/image", ""):
-        table.add_column(column, justify="right")
-    for _, row in history.iterrows():
-        cells = (
-            f"{1 - row['sparsity']:.2%}",
-            f"{row['accuracy_cut']:.2%}",
-            f"{row['accuracy']:.2%}",
-            f"{row['macs']:,.0f}",
-            f"{row['bytes']:,.0f}",
-        )
-        table.add_row(f"{row['round']:.0f}", *cells, f"{row['ms']:.3f}", "chosen" if row["round"] == chosen else "")
-    console.print(table)
 
 
 def _schedule(name: str, sparsity: float, rounds: int) -> Schedule:
@@ -295,17 +297,11 @@ def _override(recipe: Recipe, **changes: object) -> Recipe:
     return replace(recipe, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
 
 
-def _parse_densities(text: str) -> tuple[float, ...]:
+def _parse_percentages(what: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(round(float(part) / 100, 12) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"densities expected percentages separated by commas, such as 50,20,10; got {text!r}") from None
-
-
-def _mean_std(values: Iterable[float]) -> str:
-    array = np.array(list(values))
-    spread = f" ± {array.std(ddof=1):.2%} (n = {array.size})" if array.size > 1 else ""
-    return f"{array.mean():.2%}{spread}"
+        raise ValueError(f"{what} expected percentages separated by commas, such as 50,20,10; got {text!r}") from None
 
 
 def _save(model: Module, out: Path | None, seed: int, seeds: int) -> None:

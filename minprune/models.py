@@ -14,15 +14,18 @@ import numpy as np
 
 from minprune import ops
 from minprune.errors import ShapeError, check_name
-from minprune.nn import BatchNorm2d, Conv2d, Linear, Module, build
+from minprune.nn import BatchNorm2d, Conv2d, Linear, Module, build, describe
 from minprune.tensor import Tensor
 
 
 class ImageModel(Module):
     """A network for images of one fixed shape: remembers the arguments it was built with and checks its input.
 
-    ``input_shape`` is (C, H, W); None as height or width would be meaningless, so all three are needed.
+    ``input_shape`` is (C, H, W); None as height or width would be meaningless, so all three are needed. ``resized`` is set where surgery
+    gave layers other sizes than the constructor does; the description then lists every layer, None for one that is gone.
     """
+
+    resized = False
 
     def __init__(self, input_shape: tuple[int, int, int], num_classes: int, **settings: Any) -> None:
         super().__init__()
@@ -35,7 +38,17 @@ class ImageModel(Module):
         self._settings = settings
 
     def config(self) -> dict[str, Any]:
-        return {"input_shape": list(self.input_shape), "num_classes": self.num_classes, **self._settings}
+        layers = {"layers": self._layers()} if self.resized else {}
+        return {"input_shape": list(self.input_shape), "num_classes": self.num_classes, **self._settings, **layers}
+
+    def _layers(self) -> dict[str, dict[str, Any] | None]:
+        """{path: description} of every part that has no parts of its own; None for an attribute that holds a layer no more."""
+        found: dict[str, dict[str, Any] | None] = {}
+        for path, module in self.named_modules():
+            if not any(module.children()):
+                found[path] = describe(module)
+            found |= {f"{path}.{name}" if path else name: None for name in module.removed}
+        return found
 
     def __call__(self, x: Any) -> Tensor:
         x = x if isinstance(x, Tensor) else Tensor(x)
@@ -109,8 +122,11 @@ class SmallConvNet(ImageModel):
 class ResidualBlock(Module):
     """y = ReLU(BN(conv(ReLU(BN(conv(x))))) + shortcut(x)); the shortcut is x itself where the shapes allow it.
 
-    Source: He et al. 2016, figure 2, with the 1x1 projection (option B) where the number of channels or the size changes.
+    Source: He et al. 2016, figure 2, with the 1x1 projection (option B) where the number of channels or the size changes. Surgery may take
+    the branch away (``drop_branch``); then y = ReLU(shortcut(x)).
     """
+
+    branch = ("conv1", "bn1", "conv2", "bn2")
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, *, rng: np.random.Generator) -> None:
         super().__init__()
@@ -125,9 +141,14 @@ class ResidualBlock(Module):
             self.projection = self.projection_bn = None
 
     def forward(self, x: Tensor) -> Tensor:
-        branch = self.bn2(self.conv2(ops.relu(self.bn1(self.conv1(x)))))
         shortcut = x if self.projection is None or self.projection_bn is None else self.projection_bn(self.projection(x))
-        return ops.relu(branch + shortcut)
+        if self.removed:
+            return ops.relu(shortcut)
+        return ops.relu(self.bn2(self.conv2(ops.relu(self.bn1(self.conv1(x))))) + shortcut)
+
+    def drop_branch(self) -> None:
+        """Leave the shortcut alone."""
+        self.remove(self.branch)
 
 
 class ResNet(ImageModel):
@@ -190,4 +211,14 @@ def from_description(description: dict[str, Any]) -> Module:
     if kind is None:
         return build(description, rng=rng)
     arguments["input_shape"] = tuple(arguments["input_shape"])
-    return kind(**arguments, rng=rng)
+    layers = arguments.pop("layers", {})
+    model = kind(**arguments, rng=rng)
+    for path, layer in layers.items():
+        owner, _, name = path.rpartition(".")
+        parent = dict(model.named_modules())[owner]
+        if layer is None:
+            parent.remove((name,))
+        else:
+            setattr(parent, name, build(layer, rng=rng))
+    model.resized = bool(layers)
+    return model

@@ -281,7 +281,7 @@ def reduce_sum(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tens
     """Sum over ``axis`` (all axes if None)."""
     a = as_tensor(a)
     out = np.asarray(a.data.sum(axis=axis, keepdims=keepdims))
-    return record("sum", out, (a,), lambda g: (np.broadcast_to(respread(g, axis, keepdims, a.ndim), a.shape),))
+    return record("sum", out, (a,), lambda g: (np.broadcast_to(respread(g, axis, keepdims, a.ndim), a.shape),), axis=axis)
 
 
 def reduce_mean(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -289,7 +289,7 @@ def reduce_mean(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Ten
     a = as_tensor(a)
     out = np.asarray(a.data.mean(axis=axis, keepdims=keepdims))
     share = out.size / max(a.size, 1)
-    return record("mean", out, (a,), lambda g: (np.broadcast_to(respread(g * share, axis, keepdims, a.ndim), a.shape),))
+    return record("mean", out, (a,), lambda g: (np.broadcast_to(respread(g * share, axis, keepdims, a.ndim), a.shape),), axis=axis)
 
 
 def reduce_max(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -302,7 +302,7 @@ def reduce_max(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tens
         hit = a.data == top
         return (hit * (respread(g, axis, keepdims, a.ndim) / hit.sum(axis=axis, keepdims=True, dtype=a.dtype)),)
 
-    return record("max", out, (a,), vjp)
+    return record("max", out, (a,), vjp, axis=axis)
 
 
 def reshape(a: TensorLike, shape: int | Sequence[int]) -> Tensor:

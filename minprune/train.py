@@ -12,7 +12,7 @@ import numpy as np
 from minprune import ops
 from minprune.data import Split, Splits, batches
 from minprune.errors import NonFiniteError, check_name
-from minprune.nn import Module
+from minprune.nn import BatchNorm2d, Module
 from minprune.optim import SGD, Adam, AdamW, ConstantLR, CosineLR, Optimizer, Schedule, StepLR, WarmupLR, check_at_least
 from minprune.tape import no_grad
 
@@ -48,6 +48,7 @@ class Recipe:
     """How to train: everything but the model, the data and the seed. Learning rates are of the first step after warm-up.
 
     ``lr_schedule`` spans ``epochs``: "constant", "cosine" (down to 0) or "step" (a tenth after each third).
+    ``scale_penalty`` is the λ of network slimming, see ``penalise_scales``.
     """
 
     epochs: int = 10
@@ -58,11 +59,12 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 1e-4
     warmup_epochs: float = 0.0
+    scale_penalty: float = 0.0
 
     def __post_init__(self) -> None:
         check_name("optimizer", self.optimizer, OPTIMIZERS)
         check_name("learning-rate schedule", self.lr_schedule, LR_SCHEDULES)
-        for what, low in (("epochs", 0), ("lr", 0), ("batch_size", 1), ("warmup_epochs", 0)):
+        for what, low in (("epochs", 0), ("lr", 0), ("batch_size", 1), ("warmup_epochs", 0), ("scale_penalty", 0)):
             check_at_least(what, getattr(self, what), low)
 
     def make_optimizer(self, model: Module) -> Optimizer:
@@ -92,7 +94,8 @@ class FitOptions:
     """What ``fit`` may be told beyond the essentials.
 
     ``first_epoch`` starts the schedule later (learning-rate rewinding). ``after_step(step)`` is called after each optimizer step,
-    counted from 1 in this call: gradual pruning cuts there. ``progress`` names the bar, "" for none.
+    counted from 1 in this call: gradual pruning cuts there. ``progress`` names the bar, "" for none. ``scale_penalty`` is the λ of
+    ``penalise_scales``.
     """
 
     schedule: Schedule = field(default_factory=ConstantLR)
@@ -100,6 +103,17 @@ class FitOptions:
     first_epoch: int = 0
     after_step: Callable[[int], None] | None = None
     progress: str = "training"
+    scale_penalty: float = 0.0
+
+
+def penalise_scales(model: Module, strength: float) -> None:
+    """Add the gradient of λ Σ |γ|, λ sign(γ), to that of every BatchNorm scale γ: unneeded channels shrink while the network trains.
+
+    Source: Liu et al. 2017 ("network slimming"), equation 1.
+    """
+    for _, module in model.named_modules():
+        if isinstance(module, BatchNorm2d):
+            module.weight.accumulate(strength * np.sign(module.weight.data))
 
 
 def fit(
@@ -145,6 +159,8 @@ def fit(
                 if not math.isfinite(losses[-1]):
                     raise NonFiniteError(f"the loss became {losses[-1]} in epoch {epoch + 1}; try a smaller learning rate than {base_lr}")
                 loss.backward()
+                if options.scale_penalty:
+                    penalise_scales(model, options.scale_penalty)
                 optimizer.step()
                 step += 1
                 if options.after_step is not None:
@@ -172,5 +188,5 @@ def fit_recipe(
 ) -> pd.DataFrame:
     """``fit`` as ``recipe`` says, with a fresh optimizer, from ``first_epoch`` to the recipe's last."""
     steps_per_epoch = math.ceil(len(splits.train) / recipe.batch_size)
-    options = FitOptions(recipe.make_schedule(steps_per_epoch), recipe.batch_size, first_epoch, after_step, progress)
+    options = FitOptions(recipe.make_schedule(steps_per_epoch), recipe.batch_size, first_epoch, after_step, progress, recipe.scale_penalty)
     return fit(model, splits, epochs=recipe.epochs - first_epoch, optimizer=recipe.make_optimizer(model), rng=rng, options=options)

@@ -20,17 +20,19 @@ WALL_ROWS = (
     "version errors files geometry filters parallel",
     "plain kernels fast backend",
     "tape broadcast tensor gradcheck",
-    "ops.activation ops.linear ops.conv ops.pool ops.norm ops.loss ops.shape ops",
+    "ops.activation ops.linear ops.conv ops.grouped ops.pool ops.norm ops.loss ops.shape ops",
     "nn.init nn.module nn.layers nn",
     "models optim",
     "data.splits data.batches data.digits data.mnist data",
     "train",
     "sparse.formats sparse.trace sparse.plan sparse.engine sparse.compiler sparse checkpoint",
     "metrics.size metrics.flops metrics.latency metrics.summary metrics",
-    "prune.amounts prune.evidence prune.criteria prune.granularity prune.masks prune.schedule prune.pipeline prune",
+    "prune.amounts prune.example prune.evidence prune.criteria prune.granularity prune.choice prune.masks",
+    "prune.units prune.labels prune.drawing prune.graph prune.coupled prune.cutting",
+    "prune.constancy prune.plan prune.surgery prune.schedule prune.pipeline prune",
     "minprune",
-    "experiments.config experiments.summary experiments.sweep experiments experiments.bench",
-    "plots speed_plots bench_cli cli __main__",
+    "experiments.config experiments.runtime experiments.sensitivity experiments.summary experiments.sweep experiments experiments.bench",
+    "plots speed_plots terminal bench_cli cli __main__",
 )
 WALL = [name for row in WALL_ROWS for name in row.split()]
 HEAVY = {"matplotlib", "numba", "pandas", "pooch", "requests", "sklearn", "torch", "tqdm", "typer"}  # imported when first needed

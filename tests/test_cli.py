@@ -37,7 +37,19 @@ def message_of(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, *
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["demo"], ["train"], ["prune"], ["curve"], ["bench"], ["bench", "train"], ["bench", "sparse"], ["bench", "layers"]]
+    "command",
+    [
+        [],
+        ["demo"],
+        ["train"],
+        ["prune"],
+        ["curve"],
+        ["sensitivity"],
+        ["bench"],
+        ["bench", "train"],
+        ["bench", "sparse"],
+        ["bench", "layers"],
+    ],
 )
 def test_help_is_there_for_every_command(command: list[str]) -> None:
     assert "Usage" in run(*command, "--help")
@@ -70,6 +82,19 @@ def test_prune_reaches_the_sparsity_and_saves_the_masks(tmp_path: Path, schedule
     assert "stopped because the schedule ended" in output
 
 
+def test_prune_hands_out_a_compacted_network_where_channels_went(tmp_path: Path) -> None:
+    out = tmp_path / "small.safetensors"
+    run("prune", *FAST, "--finetune-epochs", "1", "--sparsity", "0.5", "--rounds", "1", "--granularity", "channel", "--out", str(out))
+    model = checkpoint.load(out)
+    assert model.fc1.weight.shape[0] + model.fc2.weight.shape[0] == 200
+    assert all(p.mask is None for p in model.parameters())
+
+
+def test_prune_takes_a_pattern_that_does_not_divide_every_axis() -> None:
+    options = ["--granularity", "2:4", "--sparsity", "0.5", "--schedule", "one-shot", "--finetune-epochs", "0"]
+    assert "cut at once" in run("prune", "--model", "smallconvnet", "--epochs", "0", *options)
+
+
 @pytest.mark.parametrize("rewind", ["learning-rate", "weights"])
 def test_prune_starts_from_a_checkpoint_and_can_rewind(tmp_path: Path, rewind: str) -> None:
     start = tmp_path / "dense.safetensors"
@@ -98,6 +123,31 @@ def test_bench_prints_json_with_the_ratio(monkeypatch: pytest.MonkeyPatch) -> No
     assert "2.00" in run("bench", "train")
 
 
+def test_sensitivity_draws_a_figure_with_its_data_beside_it_and_suggests_budgets(tmp_path: Path) -> None:
+    out = tmp_path / "sensitivity.png"
+    options = ["--granularity", "channel", "--sparsities", "50,90", "--seeds", "1", "--out", str(out)]
+    output = run("sensitivity", *FAST, *options)
+    assert "'fc1.weight': " in output
+    points = load_points(out.with_suffix(".csv"))
+    assert set(points["layer"]) == {"fc1.weight", "fc2.weight", "all budgets together"}
+    assert out.exists()
+
+
+def test_curve_takes_several_granularities(tmp_path: Path) -> None:
+    out = tmp_path / "curve.png"
+    options = ["--granularity", "weight", "--granularity", "2:4", "--granularity", "channel", "--densities", "60,30", "--seeds", "1"]
+    output = run("curve", *FAST, *options, "--finetune-epochs", "0", "--jobs", "1", "--costs", "--out", str(out))
+    assert "Within one standard deviation of the dense control" in output
+    assert out.stat().st_size > 10_000
+    points = load_points(out.with_suffix(".csv"))
+    densities = {method: list(rows["density"]) for method, rows in points.groupby("method")}
+    assert densities["magnitude, iterative"] == densities["magnitude, iterative, channel"] == [1.0, 0.6, 0.3]
+    assert densities["magnitude, iterative, 2:4"] == [1.0, 0.5]
+    channels = points[points["method"] == "magnitude, iterative, channel"].iloc[-1]
+    assert channels["parameters"] < 0.3 * points["parameters"].max()  # of the compacted network: inputs go with outputs
+    assert channels["bytes"] < 0.35 * points["bytes"].max()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -114,6 +164,11 @@ def test_bench_prints_json_with_the_ratio(monkeypatch: pytest.MonkeyPatch) -> No
         (["curve", "--densities", "50;20"], "percentages separated by commas"),
         (["curve", "--scope", "glob"], "did you mean 'global'"),
         (["curve", "--out", "figure.bmp"], ".png, .svg or .pdf"),
+        (["curve", "--granularity", "chanel"], "did you mean 'channel'"),
+        (["prune", "--granularity", "4:2", "--epochs", "0"], "1 <= n <= m, got 4:2"),
+        (["sensitivity", "--sparsities", "50,20"], "different numbers above 0 in ascending order"),
+        (["sensitivity", "--granularity", "2:4"], "which '2:4' cannot have"),
+        (["sensitivity", "--out", "figure.bmp"], ".png, .svg or .pdf"),
     ],
 )
 def test_a_mistake_is_one_message_that_names_it(capsys, monkeypatch, tmp_path: Path, arguments: list[str], message: str) -> None:

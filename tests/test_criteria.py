@@ -295,13 +295,18 @@ def state(model: Sequential) -> dict[str, object]:
     return arrays | {"modes": [m.training for _, m in model.named_modules()], "rng": model[5].rng.bit_generator.state}
 
 
+def scores_by(criterion: str, model: Module) -> Arrays:
+    """The scores of ``model``, with everything that any criterion may ask for."""
+    return prune.score(model, criterion, data=SPLITS.train, rng=np.random.default_rng(0), input_shape=SPLITS.image_shape)
+
+
 def broken() -> Iterator[Batch]:
     yield SPLITS.train.images[:8], SPLITS.train.labels[:8]
     raise OSError("the disk is gone")
 
 
 CALLS: dict[str, tuple[Callable[[Module], object], type | None]] = {
-    **{name: (lambda m, c=name: prune.score(m, c, data=SPLITS.train, rng=np.random.default_rng(0)), None) for name in prune.CRITERIA},
+    **{name: (lambda m, c=name: scores_by(c, m), None) for name in prune.CRITERIA},
     "images of another shape": (lambda m: prune.score(m, "taylor", data=[draw(4, seed=0)]), ShapeError),
     "labels that are no classes": (lambda m: prune.score(m, "snip", data=[(SPLITS.train.images, SPLITS.train.labels + 1)]), ValueError),
     "batches that fail": (lambda m: prune.score(m, "activation", data=broken()), OSError),
@@ -333,9 +338,9 @@ def test_scores_do_not_hang_on_dropout_or_on_the_mode() -> None:
 
 @pytest.mark.parametrize("criterion", prune.CRITERIA)
 def test_no_criterion_gives_the_models_own_arrays_away(criterion: str) -> None:
-    model = small_net()
+    model = model_in_the_middle_of_training()
     before = model.state_dict()
-    for array in prune.score(model, criterion, data=SPLITS.train, rng=np.random.default_rng(0)).values():
+    for array in scores_by(criterion, model).values():
         array[...] = 7
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from minprune.experiments import DENSE, CurveConfig, Method, Workers, dense_control, load_points, run_curve, save_points, summarise
+from minprune import backend, models, parallel, prune
+from minprune.experiments import (
+    DENSE,
+    CurveConfig,
+    Method,
+    SensitivityConfig,
+    Workers,
+    as_good_as_dense,
+    dense_control,
+    load_points,
+    run_curve,
+    run_sensitivity,
+    save_points,
+    suggest_budgets,
+    summarise,
+)
+from minprune.experiments.runtime import quickest, runtimes
+from minprune.experiments.sensitivity import TOGETHER
 from minprune.train import Recipe
 
 METHODS = (Method("magnitude", "iterative"), Method("magnitude", "one-shot", "layer"), Method("random", "cubic"))
@@ -78,6 +97,58 @@ def test_summary_is_mean_and_sample_standard_deviation_over_seeds(points: pd.Dat
     assert dense_control(table)["epochs"] == 3
 
 
+def test_as_good_as_dense_is_the_smallest_within_one_deviation() -> None:
+    rows = [
+        ("dense", 1.0, 0.9, 0.02),
+        ("a", 1.0, 0.9, 0),
+        ("a", 0.5, 0.89, 0),
+        ("a", 0.2, 0.881, 0),
+        ("a", 0.1, 0.5, 0),
+        ("b", 0.5, 0.87, 0),
+    ]
+    table = pd.DataFrame(rows, columns=["method", "density", "accuracy", "std"]).assign(epochs=1)
+    assert as_good_as_dense(table)[["method", "density"]].to_numpy().tolist() == [["a", 0.2]]
+
+
+def test_a_point_at_which_nothing_has_to_go_gets_its_training_all_the_same() -> None:
+    methods = (Method("magnitude", "iterative", granularity="channel"),)
+    config = CurveConfig("smallconvnet", "digits", methods, (0.5, 0.499), (0,), Recipe(epochs=1, lr=0.05), Recipe(epochs=1, lr=0.05))
+    chain = run_curve(config, Workers(jobs=1), progress=False).query("method != 'dense'")
+    assert chain["kept"].iloc[1] == chain["kept"].iloc[2]
+    assert chain["test_accuracy"].iloc[1] != chain["test_accuracy"].iloc[2]
+
+
+def test_a_timed_curve_says_which_runtime_took_how_long() -> None:
+    methods = (Method("magnitude", "one-shot"), Method("magnitude", "one-shot", granularity="channel"))
+    config = CurveConfig("smallconvnet", "digits", methods, (0.1,), (0,), Recipe(epochs=0), Recipe(epochs=0), timed=True)
+    table = run_curve(config, Workers(jobs=1), progress=False)
+    assert (table["ms"] > 0).all()
+    assert set(table["runtime"]) <= {"network", "engine"}
+
+
+def test_all_runtimes_compute_the_same() -> None:
+    model = models.SmallConvNet((1, 8, 8), 10, rng=np.random.default_rng(0)).eval()
+    prune.cut(model, 0.8)
+    x = np.random.default_rng(1).random((3, 1, 8, 8), dtype=np.float32)
+    outputs = {name: np.asarray(getattr(y := call(x), "data", y)) for name, call in runtimes(model, (1, 8, 8)).items()}
+    assert set(outputs) == ({"network", "engine"} if backend.kernels_run() else {"network"})
+    for array in outputs.values():
+        np.testing.assert_allclose(array, outputs["network"], atol=1e-4)
+
+
+def test_the_quickest_runtime_leaves_threads_and_mode_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = models.SmallConvNet((1, 8, 8), 10, rng=np.random.default_rng(0)).train()
+    slow, seen = (lambda x: time.sleep(0.002)), []
+    quick = lambda x: seen.append((parallel.threads(), model.training))  # noqa: E731
+    monkeypatch.setattr("minprune.experiments.runtime.runtimes", lambda *_: {"slow": slow, "quick": quick})
+    before = parallel.threads()
+    name, ms = quickest(model, (1, 8, 8))
+    assert name == "quick"
+    assert ms < 2
+    assert set(seen) == {(1, False)}
+    assert (parallel.threads(), model.training) == (before, True)
+
+
 def test_one_seed_has_no_spread(points: pd.DataFrame) -> None:
     assert (summarise(points[points["seed"] == 0])["std"] == 0).all()
 
@@ -114,3 +185,53 @@ def test_a_config_that_makes_no_sense_is_refused(changes: dict, message: str) ->
 def test_a_method_with_an_unknown_name_suggests_the_nearest(bad: tuple[str, str, str]) -> None:
     with pytest.raises(ValueError, match="did you mean"):
         Method(*bad)
+
+
+def test_labels_name_what_is_not_usual() -> None:
+    assert Method("magnitude", "one-shot").label == "magnitude, one-shot"
+    assert Method("l1", "one-shot", "layer", "channel").label == "l1, one-shot, layer, channel"
+
+
+def test_a_pattern_has_its_own_density_only() -> None:
+    assert Method("magnitude", "one-shot", granularity="1:4").densities((0.5, 0.1)) == (0.25,)
+    assert Method("magnitude", "one-shot", granularity="kernel").densities((0.5, 0.1)) == (0.5, 0.1)
+
+
+def test_a_budget_is_the_last_sparsity_before_the_first_that_costs_too_much() -> None:
+    accuracies = {"a": (0.9, 0.91, 0.89, 0.8), "b": (0.9, 0.8, 0.9, 0.9), "c": (0.9, 0.9, 0.9, 0.9)}
+    rows = [
+        {"layer": layer, "sparsity": s, "val_accuracy": value + shift}
+        for shift in (-0.02, 0.02)
+        for layer, values in accuracies.items()
+        for s, value in zip((0.0, 0.3, 0.6, 0.9), values, strict=True)
+    ]
+    assert suggest_budgets(pd.DataFrame(rows), 0.01) == {"a": 0.6, "b": 0.0, "c": 0.9}
+
+
+@pytest.mark.parametrize("granularity", ["weight", "channel"])
+def test_a_scan_cuts_one_layer_at_a_time_and_changes_nothing(granularity: str) -> None:
+    config = SensitivityConfig("lenet300100", "digits", "taylor", granularity, (0.5, 1.0), (0, 1), 0.02, Recipe(epochs=3, lr=0.05))
+    points, budgets = run_sensitivity(config, progress=False)
+    layers = ["fc1.weight", "fc2.weight", "fc3.weight"][: 3 if granularity == "weight" else 2]
+    assert list(budgets) == layers
+    assert len(points) == 2 * (3 * len(layers) + 1)
+    dense = points[points["sparsity"] == 0].groupby("seed")["val_accuracy"]
+    assert (dense.nunique() == 1).all()
+    gone = points[points["sparsity"] == 1]["val_accuracy"]
+    assert (gone < 0.25).all()  # a layer of zeros says the same of every image
+    assert (points[points["layer"] == TOGETHER]["val_accuracy"] <= dense.max().max() + 0.05).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"granularity": "layer"}, "which 'layer' cannot have"),
+        ({"sparsities": ()}, "ascending order"),
+        ({"sparsities": (0.0, 0.5)}, "above 0"),
+        ({"max_drop": 2.0}, "expected a number in"),
+        ({"criterion": "magnitud"}, "did you mean"),
+    ],
+)
+def test_a_scan_that_makes_no_sense_is_refused(changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SensitivityConfig(**{"model": "lenet5", "data": "mnist"} | changes)

@@ -15,7 +15,7 @@ from minprune import prune
 from minprune.errors import NonFiniteError, ShapeError
 from minprune.nn import Module
 from minprune.prune.amounts import beyond, count_of
-from minprune.prune.masks import GuardWarning, smallest
+from minprune.prune.choice import GuardWarning, smallest
 from tests import slow
 from tests.data_sets import small_net
 
@@ -453,7 +453,7 @@ def test_applied_masks_zero_the_weights_and_stack_with_earlier_ones() -> None:
     ("name", "mask", "error", "message"),
     [
         ("5.wieght", np.zeros((4, 12), bool), ValueError, "unknown parameter in masks '5.wieght'.*did you mean '5.weight'"),
-        ("5.bias", np.zeros(4, bool), ValueError, "unknown parameter in masks '5.bias'"),
+        ("5.bias", np.zeros(3, bool), ShapeError, r"mask of 5.bias expected shape \(4,\), got \(3,\)"),
         ("5.weight", np.zeros((12, 4), bool), ShapeError, r"mask of 5.weight expected shape \(4, 12\), got \(12, 4\)"),
         ("5.weight", np.zeros((4, 12)), TypeError, "mask of 5.weight expected an array of bool, got float64"),
         ("5.weight", [[False] * 12] * 4, TypeError, "mask of 5.weight expected an array of bool, got list"),

@@ -36,5 +36,5 @@ def test_every_command_in_the_readme_exists() -> None:
 
     commands = get_command(app).commands
     mentioned = set(re.findall(r"`minprune (\w+)", README))
-    assert mentioned >= {"demo", "train", "prune", "curve", "bench"}
+    assert mentioned >= {"demo", "train", "prune", "curve", "sensitivity", "bench"}
     assert mentioned <= set(commands)

@@ -11,7 +11,8 @@ from minprune import data, models
 from minprune.data import Splits
 from minprune.errors import check_name
 from minprune.models import ImageModel
-from minprune.prune import CRITERIA, SCOPES
+from minprune.prune import CRITERIA, NM, SCOPES
+from minprune.prune import granularity as granularities
 from minprune.prune.schedule import check_fraction
 from minprune.train import Recipe
 
@@ -28,30 +29,39 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Method:
-    """One line of a pruning curve: a point in criterion x scope x schedule."""
+    """One line of a pruning curve: a point in criterion x scope x granularity x schedule."""
 
     criterion: str
     schedule: str
     scope: str = "global"
+    granularity: str = "weight"
 
     def __post_init__(self) -> None:
+        granularities.get(self.granularity)
         check_name("criterion", self.criterion, CRITERIA)
         check_name("schedule", self.schedule, SCHEDULES)
         check_name("scope", self.scope, SCOPES)
 
     @property
     def label(self) -> str:
-        """How the method is called in tables and figures, such as "magnitude, iterative" (global scope goes without saying)."""
-        return ", ".join([self.criterion, self.schedule, *([] if self.scope == "global" else [self.scope])])
+        """How the method is called in tables and figures: "magnitude, iterative" (global scope and single weights go without saying)."""
+        said = [(self.scope, "global"), (self.granularity, "weight")]
+        return ", ".join([self.criterion, self.schedule, *(value for value, default in said if value != default)])
+
+    def densities(self, asked: tuple[float, ...]) -> tuple[float, ...]:
+        """Of the densities asked for, those that the method can have: a pattern n:m has only its own."""
+        pattern = granularities.get(self.granularity)
+        return (1 - pattern.sparsity,) if isinstance(pattern, NM) else asked
 
 
 @dataclass(frozen=True)
 class CurveConfig:
     """A pruning curve: which network and data, which methods, at which densities, over which seeds.
 
-    ``densities`` are shares of the prunable weights that remain, descending, all below 1; the dense network is always measured.
-    Every point at the i-th density has had the same training: ``training`` and then i times ``finetuning.epochs`` epochs, whatever
-    its method. So has the dense control at the end of its line.
+    ``densities`` are shares of the prunable weights (or of the granularity's units) that remain, descending, all below 1; the dense
+    network is always measured. Every point at the i-th density has had the same training: ``training`` and then i times
+    ``finetuning.epochs`` epochs, whatever its method. So has the dense control at the end of its line. With ``timed`` every point is run
+    as ``runtime.quickest`` says, and its milliseconds are among its columns.
     """
 
     model: str
@@ -61,6 +71,7 @@ class CurveConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     training: Recipe = field(default_factory=lambda: RECIPES["digits"][0])
     finetuning: Recipe = field(default_factory=lambda: RECIPES["digits"][1])
+    timed: bool = False
 
     def __post_init__(self) -> None:
         check_name("model", self.model, models.MODELS)

@@ -14,16 +14,22 @@ if TYPE_CHECKING:
 
 
 def summarise(points: pd.DataFrame) -> pd.DataFrame:
-    """A row per method and density: accuracy mean and sample standard deviation (n−1; 0 for one seed), n, mean sizes."""
-    groups = points.groupby(["method", "density", "epochs"], sort=False)
+    """A row per method and density: accuracy mean and sample standard deviation (n−1; 0 for one seed), n, mean sizes and milliseconds.
+
+    ``density`` is what was asked for, in units of the method's granularity; ``remaining`` is the share of the weights that is left.
+    """
+    shares = points.assign(remaining=points["kept"] / points["prunable"])
+    groups = shares.groupby(["method", "density", "epochs"], sort=False)
     table = groups.agg(
         accuracy=("test_accuracy", "mean"),
         std=("test_accuracy", "std"),
         n=("test_accuracy", "size"),
+        remaining=("remaining", "mean"),
         parameters=("parameters", "mean"),
         macs=("macs", "mean"),
         bytes=("bytes", "mean"),
         guarded=("guarded", "sum"),
+        **({"ms": ("ms", "mean")} if "ms" in points else {}),
     ).reset_index()
     table["std"] = table["std"].fillna(0.0)
     return table
@@ -33,6 +39,16 @@ def dense_control(table: pd.DataFrame) -> pd.Series:
     """The row of ``summarise`` for the dense network at the end of its further training: what pruned ones are compared with."""
     dense = table[table["method"] == DENSE]
     return dense.loc[dense["epochs"].idxmax()]
+
+
+def as_good_as_dense(table: pd.DataFrame) -> pd.DataFrame:
+    """The row of ``summarise`` for the smallest network of each method that is within one standard deviation of the dense control.
+
+    A method none of whose pruned networks is that good has no row.
+    """
+    dense = dense_control(table)
+    good = table[(table["method"] != DENSE) & (table["density"] < 1) & (table["accuracy"] >= dense["accuracy"] - dense["std"])]
+    return good.loc[good.groupby("method", sort=False)["density"].idxmin()]
 
 
 def save_points(points: pd.DataFrame, path: str | os.PathLike[str], command: str, description: str = "") -> None:

@@ -22,6 +22,7 @@ import numpy as np
 
 from minprune.data import Splits
 from minprune.experiments.config import DENSE, CurveConfig, Method
+from minprune.experiments.runtime import quickest
 from minprune.metrics import macs, saved_bytes, size
 from minprune.nn import Module
 from minprune.prune import Cubic, Cut, GuardWarning, Levels, gradual, iterate, prunable_parameters
@@ -57,9 +58,9 @@ class Interrupted(KeyboardInterrupt):
 def run_curve(config: CurveConfig, workers: Workers | None = None, *, progress: bool = True) -> pd.DataFrame:
     """All points of a curve, a row each, ordered by method, seed and density.
 
-    Columns: model, data, method, seed, density (asked for), kept (weights that remain, of ``prunable``), parameters (biases and all),
-    macs (sparse, per image), bytes (saved file), epochs (of fine-tuning behind this point), val_accuracy, test_accuracy, guarded (the guard
-    had to keep a layer alive).
+    Columns: model, data, method, seed, density (asked for, in units of the granularity), kept (weights that remain, of ``prunable``),
+    parameters (biases and all), macs (sparse, per image), bytes (saved file), epochs (of fine-tuning behind this point), val_accuracy,
+    test_accuracy, guarded (the guard had to keep a layer alive); where the config says timed, runtime and ms (of a batch of 64 images).
 
     Raises:
         Interrupted: Ctrl-C; carries the finished points.
@@ -68,7 +69,7 @@ def run_curve(config: CurveConfig, workers: Workers | None = None, *, progress: 
 
     workers = workers or Workers()
     chains = [(method, seed) for seed in config.seeds for method in (None, *config.methods)]
-    total = len(chains) * (len(config.densities) + 1)
+    total = sum(len(method.densities(config.densities) if method else config.densities) + 1 for method, _ in chains)
     with ExitStack() as stack:
         journal = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="minprune-curve-")))
         parallel = stack.enter_context(_parallel(workers, max_jobs=len(chains)))
@@ -112,13 +113,17 @@ def chain_points(config: CurveConfig, method: Method | None, seed: int, state: S
     dense.load_state_dict(state)
     rng = np.random.default_rng((seed, 1))  # the same order of images for every method
     name = method.label if method else DENSE
+    how = _cut(method)
 
     def point(model: Module, density: float, epochs: int, guarded: bool = False) -> Point:
-        return {"method": name, "seed": seed, "density": density, "epochs": epochs} | _measure(model, splits) | {"guarded": guarded}
+        shipped = how.shipped(model, splits)
+        row = {"method": name, "seed": seed, "density": density, "epochs": epochs} | _measure(model, shipped, splits)
+        timing = dict(zip(("runtime", "ms"), quickest(shipped, splits.image_shape), strict=True)) if config.timed else {}
+        return row | {"guarded": guarded} | timing
 
     yield point(dense, 1.0, 0)
     model = dense
-    for i, density in enumerate(config.densities, start=1):
+    for i, density in enumerate(method.densities(config.densities) if method else config.densities, start=1):
         epochs = i * config.finetuning.epochs
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", GuardWarning)
@@ -140,10 +145,11 @@ def _prune_to(
         control = last.copy()
         fit_recipe(control, splits, config.finetuning, rng=rng, progress="")
         return control
-    how = Cut(method.criterion, method.scope)
-    sparsity = 1 - density
+    how, sparsity = _cut(method), 1 - density
     if method.schedule == "iterative":
         run = iterate(last, splits, schedule=Levels([sparsity]), recipe=config.finetuning, rng=rng, cut=how, progress=False)
+        if len(run.history) == 1:  # so few units that nothing had to go this time; the point is due its training all the same
+            fit_recipe(run.model, splits, config.finetuning, rng=rng, progress="")
     elif method.schedule == "one-shot":
         recipe = config.finetuning.shortened(epochs)
         run = iterate(dense, splits, schedule=Levels([sparsity]), recipe=recipe, rng=rng, cut=how, progress=False)
@@ -156,14 +162,20 @@ def _prune_to(
     return run.model
 
 
-def _measure(model: Module, splits: Splits) -> Point:
+def _cut(method: Method | None) -> Cut:
+    """What decides which weights of a chain go; for the dense control, which is never cut, what says nothing."""
+    return Cut() if method is None else Cut(method.criterion, method.scope, method.granularity)
+
+
+def _measure(model: Module, shipped: Module, splits: Splits) -> Point:
+    """Accuracy of ``model``, and parameters, work and bytes as they would be shipped (see ``Cut.shipped``)."""
     weights = prunable_parameters(model).values()
     return {
         "kept": sum(p.size if p.mask is None else int(p.mask.sum()) for p in weights),
         "prunable": sum(p.size for p in weights),
-        "parameters": size(model).kept,
-        "macs": sum(layer.sparse for layer in macs(model, splits.image_shape)),
-        "bytes": saved_bytes(model),
+        "parameters": size(shipped).kept,
+        "macs": sum(layer.sparse for layer in macs(shipped, splits.image_shape)),
+        "bytes": saved_bytes(shipped),
         "val_accuracy": evaluate(model, splits.val).accuracy,
         "test_accuracy": evaluate(model, splits.test).accuracy,
     }

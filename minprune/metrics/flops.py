@@ -35,7 +35,7 @@ def macs(model: Module, input_shape: tuple[int, ...]) -> tuple[LayerMacs, ...]:
     image = Tensor(np.zeros((1, *input_shape), np.float32), requires_grad=True)  # so that weights that are not trained count too
     with model.evaluating():
         result = Context().run(model, image)  # a context of its own, which leaves a tape even inside no_grad()
-    return tuple(_count(node, names) for node in tape(result) if node.op in ("linear", "conv2d", "matmul"))
+    return tuple(_count(node, names) for node in tape(result) if node.op in ("linear", "conv2d", "grouped_conv2d", "matmul"))
 
 
 def _count(node: Tensor, names: dict[int, str]) -> LayerMacs:

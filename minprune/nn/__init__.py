@@ -1,6 +1,19 @@
 """Layers and the module tree that holds them."""
 
-from minprune.nn.layers import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential, build, describe
+from minprune.nn.layers import (
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GroupedConv2d,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+    Split,
+    build,
+    describe,
+)
 from minprune.nn.module import Module, Parameter
 
 __all__ = [
@@ -8,12 +21,14 @@ __all__ = [
     "Conv2d",
     "Dropout",
     "Flatten",
+    "GroupedConv2d",
     "Linear",
     "MaxPool2d",
     "Module",
     "Parameter",
     "ReLU",
     "Sequential",
+    "Split",
     "build",
     "describe",
 ]

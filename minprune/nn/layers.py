@@ -77,6 +77,47 @@ class Conv2d(Module):
         }
 
 
+class GroupedConv2d(Module):
+    """Convolution in ``groups`` (depthwise where groups = in_channels); weight (out_channels, in_channels / groups, R, S)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        groups: int,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator,
+    ) -> None:
+        super().__init__()
+        if groups < 1 or in_channels % groups or out_channels % groups:
+            raise ValueError(f"expected groups that divide in- and out-channels, got {groups} for {in_channels} and {out_channels}")
+        kernel = ops.as_pair("kernel_size", kernel_size, 1)
+        self.groups = groups
+        self.stride = ops.as_pair("stride", stride, 1)
+        self.padding = ops.as_pair("padding", padding, 0)
+        self.weight = _weight((out_channels, in_channels // groups, *kernel), "kaiming", rng)
+        self.bias = Parameter(np.zeros(out_channels, np.float32)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.grouped_conv2d(x, self.weight, self.bias, self.stride, self.padding)
+
+    def config(self) -> dict[str, Any]:
+        o, c, r, s = self.weight.shape
+        return {
+            "in_channels": c * self.groups,
+            "out_channels": o,
+            "kernel_size": [r, s],
+            "groups": self.groups,
+            "stride": list(self.stride),
+            "padding": list(self.padding),
+            "bias": self.bias is not None,
+        }
+
+
 class BatchNorm2d(Module):
     """Batch normalisation of x (N, num_features, H, W); weight γ, bias β and running statistics are (num_features,)."""
 
@@ -147,6 +188,23 @@ class Flatten(Module):
         return {}
 
 
+class Split(Module):
+    """Channels divided into consecutive pieces, one tensor each.
+
+    Its ``sizes`` are a buffer, so that they can change when channels are removed, and are saved with the model. A slice written into
+    ``forward``, such as ``x[:, :8]``, cannot change; the channels it counts on are never removed.
+    """
+
+    buffer_names = ("sizes",)
+
+    def __init__(self, *sizes: int) -> None:
+        super().__init__()
+        self.sizes: Array = np.array(sizes, np.int64)
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]  # the one layer with several outputs
+        return ops.split(x, self.sizes)
+
+
 class Sequential(Module):
     """Layers one after another. Children are named "0", "1", … as in PyTorch, and reached by indexing."""
 
@@ -173,9 +231,9 @@ class Sequential(Module):
 
 
 LAYERS: dict[str, type[Module]] = {
-    cls.__name__: cls for cls in (Linear, Conv2d, BatchNorm2d, ReLU, Dropout, MaxPool2d, Flatten, Sequential)
+    cls.__name__: cls for cls in (Linear, Conv2d, GroupedConv2d, BatchNorm2d, ReLU, Dropout, MaxPool2d, Flatten, Sequential)
 }
-NEEDS_RNG = (Linear, Conv2d, Dropout)
+NEEDS_RNG = (Linear, Conv2d, GroupedConv2d, Dropout)
 
 
 def describe(module: Module) -> dict[str, Any]:

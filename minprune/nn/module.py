@@ -8,7 +8,7 @@ A module finds its parameters and children by looking at its own attributes in t
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -88,8 +88,8 @@ class Module:
     def forward(self, x: Tensor) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
-    def __call__(self, x: TensorLike) -> Tensor:
-        return self.forward(x if isinstance(x, Tensor) else Tensor(x))
+    def __call__(self, *inputs: TensorLike) -> Tensor:
+        return self.forward(*(x if isinstance(x, Tensor) else Tensor(x) for x in inputs))
 
     def config(self) -> dict[str, Any]:
         """Keyword arguments of the constructor, plain JSON values, that make a module of the same architecture."""
@@ -126,6 +126,17 @@ class Module:
         for path, module in self.named_modules():
             for name in module.buffer_names:
                 yield f"{path}.{name}" if path else name, getattr(module, name)
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """The children that ``remove`` took away, in the order in which they went."""
+        return getattr(self, "_removed", ())
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Take children away: their attributes become None."""
+        for name in names:
+            setattr(self, name, None)
+            self._removed = (*self.removed, name)
 
     def train(self, mode: bool = True) -> Self:
         """Switch this module and everything below it to training behaviour (dropout on, batch statistics)."""

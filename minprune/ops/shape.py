@@ -1,4 +1,4 @@
-"""Operations that move values without computing: flatten and concatenation."""
+"""Operations that move values without computing: flatten, concatenation and its inverse."""
 
 from __future__ import annotations
 
@@ -41,3 +41,31 @@ def concat(tensors: Sequence[TensorLike], axis: int = 1) -> Tensor:
         return np.split(g, ends, axis=axis)
 
     return record("concat", np.concatenate([p.data for p in parts], axis=axis), parts, vjp, axis=axis)
+
+
+def split(x: TensorLike, sizes: Sequence[int] | Array, axis: int = 1) -> tuple[Tensor, ...]:
+    """The inverse of ``concat``: consecutive pieces of the given sizes along an axis (channels by default).
+
+    Raises:
+        ShapeError: the sizes do not add up to the axis.
+    """
+    x = as_tensor(x)
+    if not -x.ndim <= axis < x.ndim:
+        raise ShapeError(f"split expected an axis of {x.shape}, got {axis}")
+    axis %= x.ndim
+    if not len(sizes) or min(sizes) < 0 or sum(sizes) != x.shape[axis]:
+        raise ShapeError(f"split expected sizes that add up to axis {axis} of {x.shape}, got {[int(n) for n in sizes]}")
+    ends = np.cumsum(sizes)
+    return tuple(_slice(x, axis, int(end - n), int(end), sizes) for n, end in zip(sizes, ends, strict=True))
+
+
+def _slice(x: Tensor, axis: int, start: int, stop: int, sizes: Sequence[int] | Array) -> Tensor:
+    """One piece of ``split``."""
+    place = (slice(None),) * axis + (slice(start, stop),)
+
+    def vjp(g: Array) -> tuple[Array]:
+        grad = np.zeros_like(x.data)
+        grad[place] = g
+        return (grad,)
+
+    return record("split", x.data[place], (x,), vjp, axis=axis, start=start, stop=stop, sizes=sizes)

@@ -16,6 +16,7 @@ from minprune.data import Split, batches
 from minprune.errors import NonFiniteError
 from minprune.nn import Module, Parameter
 from minprune.plain.conv import im2col, pad
+from minprune.prune.example import InputShape, example, run
 from minprune.tape import tape
 from minprune.tensor import Array, Tensor
 
@@ -28,7 +29,8 @@ class Evidence:
     """Arrays by parameter name, each of the parameter's shape; what no criterion asked for is empty.
 
     ``weights`` w. ``gradients`` the mean over batches of dL/dw. ``saliencies`` the mean over batches of |w · dL/dw|.
-    ``input_norms`` ‖x‖₂ over batch and positions of the input that each weight multiplies. ``rng`` for criteria that draw lots.
+    ``input_norms`` ‖x‖₂ over batch and positions of the input that each weight multiplies.
+    ``scales`` γ (O,) of the BatchNorm that reads a layer's output. ``rng`` for criteria that draw lots.
     Gradients are taken through the mask: those of masked weights are zero.
     """
 
@@ -36,6 +38,7 @@ class Evidence:
     gradients: dict[str, Array] = field(default_factory=dict)
     saliencies: dict[str, Array] = field(default_factory=dict)
     input_norms: dict[str, Array] = field(default_factory=dict)
+    scales: dict[str, Array] = field(default_factory=dict)
     rng: np.random.Generator | None = None
 
 
@@ -110,6 +113,15 @@ def gather(model: Module, data: Split | Batches | None = None, *, rng: np.random
     )
 
 
+def batch_norm_scales(model: Module, input_shape: InputShape | None) -> dict[str, Array]:
+    """{name of a convolution's weight: γ (O,) of the BatchNorm that reads its output}, read off the tape of one example."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    nodes = [node for result in run(model, example(model, input_shape)) for node in tape(result)]
+    norms = [node for node in nodes if node.op == "batch_norm"]
+    pairs = [(id(n.parents[0].parents[1]), n.parents[1].data) for n in norms if n.parents[0].op in ("conv2d", "grouped_conv2d")]
+    return {names[weight]: scale for weight, scale in pairs if weight in names}
+
+
 def _as_batches(data: Split | Batches) -> Batches:
     if isinstance(data, Split):
         first = Split(data.images[:CALIBRATION_IMAGES], data.labels[:CALIBRATION_IMAGES])
@@ -125,9 +137,10 @@ def _add_input_squares(squares: dict[str, Array], parameters: dict[str, Paramete
     """Add Σ x² of the input that each weight multiplies, (C,) for Linear and (C, R, S) for Conv2d, read off the tape."""
     names = {id(p): name for name, p in parameters.items()}
     for node in tape(result):
-        if node.op in ("linear", "conv2d") and id(node.parents[1]) in names:
+        if node.op in ("linear", "conv2d", "grouped_conv2d") and id(node.parents[1]) in names:
             x, name = node.parents[0].data, names[id(node.parents[1])]
-            if node.op == "conv2d":
+            if node.op != "linear":
                 geometry = node.attributes["geometry"]
                 x = im2col(pad(x, geometry.padding), geometry).T  # (Y·X·N, C·R·S)
-            squares[name] += np.einsum("nc,nc->c", x, x).reshape(squares[name].shape)
+            met = np.einsum("nc,nc->c", x, x)
+            squares[name] += met.reshape(-1, *squares[name].shape).sum(axis=0)  # over the groups, of which there is mostly one

@@ -21,11 +21,14 @@ from minprune.errors import check_name
 from minprune.metrics import latency, macs, saved_bytes, size
 from minprune.nn import Module
 from minprune.optim import check_at_least
+from minprune.prune.choice import SCOPES
 from minprune.prune.criteria import CRITERIA
+from minprune.prune.cutting import cut, unit_sparsity
 from minprune.prune.evidence import prunable_parameters
-from minprune.prune.granularity import GRANULARITIES
-from minprune.prune.masks import SCOPES, cut
+from minprune.prune.granularity import Coupled
+from minprune.prune.granularity import get as get_granularity
 from minprune.prune.schedule import Cubic, Schedule, check_fraction, check_whole
+from minprune.prune.surgery import compact
 from minprune.tensor import Array
 from minprune.train import Recipe, evaluate, fit_recipe
 
@@ -44,11 +47,11 @@ class Cut:
 
     def __post_init__(self) -> None:
         check_name("criterion", self.criterion, CRITERIA)
-        check_name("granularity", self.granularity, GRANULARITIES)
+        get_granularity(self.granularity)
         check_name("scope", self.scope, SCOPES)  # a dict of amounts leaves nothing for a schedule to say
 
     def apply(self, model: Module, sparsity: float, splits: Splits, rng: np.random.Generator) -> None:
-        """Prune ``model`` in place to ``sparsity`` of the whole; calibration data come from the training images."""
+        """Prune ``model`` in place to ``sparsity`` of the whole, in units of the granularity; calibration data are training images."""
         cut(
             model,
             sparsity,
@@ -58,7 +61,17 @@ class Cut:
             data=splits.train,
             rng=rng,
             min_per_layer=self.min_per_layer,
+            input_shape=splits.image_shape,
         )
+
+    def done(self, model: Module, splits: Splits) -> float:
+        """The share of the granularity's units that ``model`` has lost, and half a unit: rounding may have left it below its target."""
+        share, units = unit_sparsity(model, self.granularity, splits.image_shape)
+        return share + 0.5 / max(units, 1)
+
+    def shipped(self, model: Module, splits: Splits) -> Module:
+        """The model as it would be handed on: compacted where whole channels or layers are cut, else ``model`` itself."""
+        return compact(model, splits.image_shape) if isinstance(get_granularity(self.granularity), Coupled) else model
 
 
 @dataclass(frozen=True)
@@ -162,7 +175,7 @@ def iterate(
     if rewind is not None and rewind.epoch > recipe.epochs:
         raise ValueError(f"rewind expected an epoch of at most the recipe's {recipe.epochs}, got {rewind.epoch}")
     work = model.copy()
-    rows = [measure_round(work, splits, 0)]
+    rows = [measure_round(work, splits, 0, cut)]
     floor = stop.floor(rows[0]["accuracy"])
     if rows[0]["accuracy"] < floor:
         raise ValueError(
@@ -170,8 +183,8 @@ def iterate(
             f"train it longer or lower the floor"
         )
     good, chosen, reason = work.copy(), 0, stop.reached(rows[0]) or "the schedule ended"
-    behind = rows[0]["sparsity"] + 0.5 / rows[0]["prunable"]  # rounding may have left it a hair below its own target
-    targets = [t for t in _up_to(schedule.targets(), stop.target_sparsity) if t > behind]
+    done = cut.done(work, splits)
+    targets = [t for t in _up_to(schedule.targets(), stop.target_sparsity) if t > done]
     if stop.reached(rows[0]):
         targets = []
     for number, sparsity in enumerate(targets, start=1):
@@ -182,7 +195,7 @@ def iterate(
             work.load_state_dict(rewind.state)
         name = f"round {number}/{len(targets)}: fine-tuning at {1 - sparsity:.1%} of the weights" if progress else ""
         fit_recipe(work, splits, recipe, rng=rng, first_epoch=rewind.epoch if rewind else 0, progress=name)
-        row = measure_round(work, splits, number) | {"accuracy_cut": after_cut, "seconds": time.perf_counter() - start}
+        row = measure_round(work, splits, number, cut) | {"accuracy_cut": after_cut, "seconds": time.perf_counter() - start}
         rows.append(row)
         if row["accuracy"] < floor:
             reason = f"round {number} fell to {row['accuracy']:.4f}, below the floor of {floor:.4f}; rolled back to round {chosen}"
@@ -234,32 +247,33 @@ def gradual(
         )
     work = model.copy()
     start = time.perf_counter()
-    rows = [measure_round(work, splits, 0)]
+    rows = [measure_round(work, splits, 0, cut)]
 
     def after_step(step: int) -> None:
-        if schedule.is_cut(step) and schedule.at(step) > current_sparsity(work)[0]:
+        if schedule.is_cut(step) and schedule.at(step) > cut.done(work, splits):
             cut.apply(work, schedule.at(step), splits, rng)
             work.train()
 
     if schedule.is_cut(0):
         after_step(0)
     fit_recipe(work, splits, recipe, rng=rng, after_step=after_step, progress="pruning gradually" if progress else "")
-    rows.append(measure_round(work, splits, 1) | {"seconds": time.perf_counter() - start})
+    rows.append(measure_round(work, splits, 1, cut) | {"seconds": time.perf_counter() - start})
     return Run(work, pd.DataFrame(rows), "the recipe ended", 1)
 
 
-def measure_round(model: Module, splits: Splits, number: int) -> dict[str, Any]:
-    """One row of the history: accuracy, size, work and time of ``model`` as it stands."""
+def measure_round(model: Module, splits: Splits, number: int, cut: Cut) -> dict[str, Any]:
+    """One row of the history: accuracy and sparsity of ``model`` as it stands, size, work and time of it as it would be shipped."""
     report = evaluate(model, splits.val)
+    shipped = cut.shipped(model, splits)
     sparsity, prunable = current_sparsity(model)
     return {
         "round": number,
         "sparsity": sparsity,
         "prunable": prunable,
-        "kept": size(model).kept,
-        "macs": sum(layer.sparse for layer in macs(model, splits.image_shape)),
-        "bytes": saved_bytes(model),
-        "ms": latency(model, splits.image_shape).median,
+        "kept": size(shipped).kept,
+        "macs": sum(layer.sparse for layer in macs(shipped, splits.image_shape)),
+        "bytes": saved_bytes(shipped),
+        "ms": latency(shipped, splits.image_shape).median,
         "accuracy_cut": report.accuracy,
         "accuracy": report.accuracy,
         "loss": report.loss,
