@@ -213,8 +213,9 @@ def _steps(layer: Layer, regions: dict[int, Region], scratch: int, arrays: Array
     if layer.kind == "add":
         other = sources[1]
         return [common | {"other": other.start, "other_plane": other.plane, "other_row": other.row}]
-    if layer.kind == "copy":
-        return [common]
+    if layer.kind in ("copy", "split"):
+        start = source.start + layer.first * source.plane
+        return [common | {"kind": KINDS.index("copy"), "source": start, "channels": layer.shape[0]}]
     rows, at = [], target.start  # concat: a copy for each part, one behind the other
     for part, shape in zip(sources, layer.shapes, strict=True):
         place = {"source": part.start, "source_plane": part.plane, "source_row": part.row, "target": at, "channels": shape[0]}

@@ -28,7 +28,7 @@ class Layer:
     """One step of the network. ``inputs`` and ``output`` are numbers of values; what a kind does not need stays as it is.
 
     ``kind`` is "conv", "linear", "max_pool", "mean_pool", "scale" (``weight`` and ``bias`` per channel, or None for a mere ReLU), "add",
-    "concat" or "flatten". ``window`` is that of the max pooling done on the way, (1, 1) for none.
+    "concat", "split" or "flatten". ``window`` is that of the max pooling done on the way, (1, 1) for none.
     """
 
     kind: str
@@ -43,6 +43,7 @@ class Layer:
     geometry: Geometry = POINT
     relu: bool = False
     window: tuple[int, int] = (1, 1)
+    first: int = 0  # of a split: the first channel of the piece
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,10 @@ def _layer(node: Tensor, number: dict[int, int], names: dict[int, str]) -> Layer
         geometry = node.attributes.get("geometry", POINT)
         kind = "conv" if node.op == "conv2d" else "linear"
         return replace(layer, kind=kind, weight=weight.data, mask=getattr(weight, "mask", None), bias=bias, geometry=geometry)
+    if node.op == "grouped_conv2d" and len(fed) == 1 and fed[0] is node.parents[0]:
+        return _ungrouped(layer, node, weights[0], weights[1].data if len(weights) > 1 else None)
+    if node.op == "split" and node.attributes["axis"] == 1:
+        return replace(layer, kind="split", first=node.attributes["start"])
     if node.op == "batch_norm" and len(fed) == 1:
         return replace(layer, kind="scale", weight=node.attributes["scale"], bias=node.attributes["shift"])
     if node.op == "relu":
@@ -121,8 +126,25 @@ def _layer(node: Tensor, number: dict[int, int], names: dict[int, str]) -> Layer
 
 def _unknown(node: Tensor) -> NotImplementedError:
     return NotImplementedError(
-        f"sparse.compile does not know the operation {node.op!r} on shapes {[p.shape for p in node.parents]}; it knows conv2d, linear, "
-        "batch_norm, relu, max_pool2d, avg_pool2d, global_avg_pool2d, add (of equal shapes), concat (of channels) and flatten"
+        f"sparse.compile does not know the operation {node.op!r} on shapes {[p.shape for p in node.parents]}; it knows conv2d, "
+        "grouped_conv2d, linear, batch_norm, relu, max_pool2d, avg_pool2d, global_avg_pool2d, add (of equal shapes), concat and split (of "
+        "channels) and flatten"
+    )
+
+
+def _ungrouped(layer: Layer, node: Tensor, weight: Tensor, bias: Array | None) -> Layer:
+    """A grouped convolution as an ordinary one, whose filters are pruned where they would read another group's channels."""
+    groups = node.attributes["groups"]
+    (o, per_group, r, s), mask = weight.shape, getattr(weight, "mask", None)
+    whole = np.zeros((groups, o // groups, groups, per_group, r, s), np.float32)
+    kept = np.zeros(whole.shape, bool)
+    for g in range(groups):
+        part = slice(g * o // groups, (g + 1) * o // groups)
+        whole[g, :, g] = weight.data[part]
+        kept[g, :, g] = True if mask is None else mask[part]
+    shape = o, groups * per_group, r, s
+    return replace(
+        layer, kind="conv", weight=whole.reshape(shape), mask=kept.reshape(shape), bias=bias, geometry=node.attributes["geometry"]
     )
 
 
@@ -155,7 +177,7 @@ def _merged(layers: list[Layer], outputs: Counter[int]) -> list[Layer]:
 
 def _merge(first: Layer, then: Layer) -> Layer | None:
     """Both as one layer, or None where that is not the same."""
-    if then.kind == "scale" and then.weight is None and first.kind not in ("concat", "flatten"):
+    if then.kind == "scale" and then.weight is None and first.kind not in ("concat", "split", "flatten"):
         return replace(first, relu=True, output=then.output)
     plain = not first.relu and first.window == (1, 1)
     if then.kind == "scale" and then.weight is not None and plain and first.kind in ("conv", "linear") and first.weight is not None:
