@@ -39,7 +39,8 @@ if "OMP_WAIT_POLICY" not in os.environ:
 def cache_folder() -> Path | None:
     """Where compiled kernels are kept: ``NUMBA_CACHE_DIR``, else beside the sources, else the user's cache; None if none can be written."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    content = b"".join(path.read_bytes() for path in sources) + numba.__version__.encode()
+    digest = hashlib.sha256(content).hexdigest()[:16]
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     given = os.environ.get("NUMBA_CACHE_DIR")
     for place in [Path(given)] if given else [Path(__file__).parent / "__pycache__", Path(home) / "minprune"]:
