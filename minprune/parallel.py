@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cache
 from typing import Any
 
 _limit: int | None = None
@@ -23,6 +24,7 @@ _blas: Any = None  # threadpoolctl's limiter, kept alive: it restores the old li
 _forked = False
 
 
+@cache
 def available() -> int:
     """The most threads there are: the cores this process may use, or fewer if the environment says so (numba's variable may say more)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -29,6 +29,8 @@ def add(a: Array, b: Array) -> Array:
 
 def masked(array: Array, p: Any, out: Array | None = None) -> Array:
     """``array`` with zeros where the mask of the Parameter ``p`` prunes; in ``out`` if given."""
+    if out is None and lanes.is_masked(array, p.mask):
+        return array
     if not array.flags.c_contiguous or (out is not None and not out.flags.c_contiguous):
         return plain.masked(array, p, out)
     result = floats(array.size).reshape(array.shape) if out is None else out

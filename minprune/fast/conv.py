@@ -119,6 +119,8 @@ def weight_grad(padded: Array, grad: Array, filters: Filters, geometry: Geometry
         grads = floats(pattern.row_index.size)
         lean.weight_grad(x, pattern.positions(taps), pattern.row_starts, dy, grads, image, width, parts())
         lean.spread(grads, pattern.row_index, dw.reshape(-1), pattern.row_starts)
+        assert filters.mask is not None, "a pattern comes from a mask"
+        lanes.note_mask(dw, filters.mask)
     return dw
 
 

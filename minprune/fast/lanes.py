@@ -94,6 +94,24 @@ def memory_of(batch: Array) -> Array | None:
     return owner[start : start + count].reshape(*shape, width)
 
 
+def note_mask(grad: Array, mask: Array) -> None:
+    """Note in the spare number behind ``grad`` (whole memory of ``floats``) that it is zero already where ``mask`` prunes."""
+    owner = grad.base
+    if _is_owner(owner) and owner.size == grad.size + ALIGN:
+        owner[_end(owner)] = _token(mask)
+
+
+def is_masked(grad: Array, mask: Array) -> bool:
+    """Whether ``note_mask`` said so of this very mask."""
+    owner = grad.base
+    return _is_owner(owner) and owner.size == grad.size + ALIGN and bool(owner[_end(owner)] == _token(mask))
+
+
+def _token(mask: Array) -> float:
+    """A negative whole number that float32 holds exactly; lanes' own notes are not negative."""
+    return -1.0 - (id(mask) >> 4) % (1 << 23)
+
+
 def _is_owner(owner: object) -> TypeGuard[Array]:
     """Whether ``floats`` could have made it."""
     return type(owner) is np.ndarray and owner.ndim == 1 and owner.dtype == np.float32 and owner.size > ALIGN and owner.flags.carray

@@ -130,6 +130,11 @@ def summing_inline(function: Callable[..., Any]) -> Any:
 def _pool_is_shared() -> bool:
     """Whether several Python threads may be in the thread pool at once; unknown, and so no, before its first use."""
     try:
-        return numba.threading_layer() != "workqueue"
+        return _shared_layer()
     except ValueError:
         return False
+
+
+@cache
+def _shared_layer() -> bool:
+    return numba.threading_layer() != "workqueue"
