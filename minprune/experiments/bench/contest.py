@@ -1,9 +1,9 @@
 """Timing several libraries in one run, so that their ratio means something on a noisy machine.
 
 Each contestant lives in a process of its own, since thread pools disturb one another: a pool that has just worked keeps spinning for a
-moment. All get the same number of threads, for every library that knows one. They take turns in blocks of calls; in a process the first
-calls of a block are warm-up and do not count, and while it waits for its turn it sleeps. What is reported is the median over all its
-calls.
+moment. All get the same number of threads, for every library that knows one, and OpenMP's are pinned to cores. They take turns in blocks
+of calls; in a process the first calls of a block are warm-up and do not count, and while it waits for its turn it sleeps. What is
+reported is the median over all its calls.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+PINNED = {"OMP_PROC_BIND": "true"}  # each thread stays on its core: two that share one wait for each other half the time
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ def _process(contestant: Contestant, rules: Rules) -> Iterator[Any]:
     """The near end of a pipe to a contestant's process, once that is ready."""
     context = get_context("spawn")
     near, far = context.Pipe()
-    kept = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(rules.threads)))  # a child reads them when it starts
+    kept = {name: os.environ.get(name) for name in (*THREAD_VARIABLES, *PINNED)}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(rules.threads)) | PINNED)  # a child reads them when it starts
     try:
         process = context.Process(target=_contend, args=(contestant, rules, far), daemon=True)
         process.start()

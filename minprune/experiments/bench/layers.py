@@ -47,7 +47,7 @@ class Product:
 def time_products(products: list[Product], threads: int, names: tuple[str, ...]) -> list[dict[str, float]]:
     """Milliseconds of each product by library, all in one run; ``names`` are of ``LIBRARIES``."""
     contestants = [Contestant(f"{i} {n}", f"{HERE}:{n}_product", (p, threads)) for i, p in enumerate(products) for n in names]
-    found = compete(contestants, Rules(threads, blocks=8, calls=40, warmup=10))
+    found = compete(contestants, Rules(threads, blocks=6, calls=30, warmup=10))
     return [{n: found[f"{i} {n}"].median for n in names} for i in range(len(products))]
 
 
