@@ -56,7 +56,7 @@ def crossover(rows: pd.DataFrame) -> Figure:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_xlabel("sparsity: share of the weights that is zero")
-        axes.set_ylabel("NumPy's dense time / ours")
+        axes.set_ylabel("NumPy's dense time / time of the sparse product")
         axes.set_title("When leaving out zeros pays: a Dense layer's product")
         axes.legend(loc="upper left", fontsize=9.5, frameon=False)
     return figure
@@ -85,13 +85,12 @@ def engine_speed(rows: pd.DataFrame) -> Figure:
                     axes.text(ms * 1.06, place, f"{ms:.3g}", va="center", fontsize=9)
             axes.set_yticks([g * (len(libraries) + 1) + (len(libraries) - 1) / 2 for g in range(len(networks))], networks)
             axes.invert_yaxis()
-            axes.set_xscale("log")
-            low, high = axes.get_xlim()
-            axes.set_xlim(low, high * 2)
+            axes.set_xlim(0, float(part["ms"].max()) * 1.2)
             axes.grid(axis="y", visible=False)
-            axes.set_xlabel("milliseconds (logarithmic; shorter is faster)")
+            axes.set_xlabel("milliseconds (shorter is faster)")
             axes.set_title(f"batch of {batch}" if batch > 1 else "a single image")
-        figure.axes[0].legend(loc="lower right", fontsize=9)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=10.5, frameon=False)
     return figure
 
 
