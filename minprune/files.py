@@ -38,6 +38,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all, with the same line ends on every system."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Find out before hours of work, not after: an OSError that says why, unless ``path`` could be written."""
     if Path(path).is_dir():

@@ -32,7 +32,10 @@ WALL_ROWS = (
     "prune.constancy prune.plan prune.surgery prune.schedule prune.pipeline prune",
     "minprune",
     "experiments.config experiments.runtime experiments.sensitivity experiments.summary experiments.sweep experiments experiments.bench",
-    "plots speed_plots terminal bench_cli cli __main__",
+    "plots speed_plots terminal",
+    "course.facts course.expect course.answer course.lesson course.worker course.runner course.report course.source course.build",
+    "course.progress course.notebook course.widgets course course.execute course.export course.grading",
+    "course_cli bench_cli cli __main__",
 )
 WALL = [name for row in WALL_ROWS for name in row.split()]
 HEAVY = {"matplotlib", "numba", "pandas", "pooch", "requests", "sklearn", "torch", "tqdm", "typer"}  # imported when first needed

@@ -1,0 +1,71 @@
+"""A slider over a figure where widgets run, and the same figure standing still where they do not.
+
+One output carries both: a notebook with a running kernel shows the slider, and a page on GitHub, a print-out or a notebook without ipywidgets
+shows the picture.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def explore(draw: Callable[[float], Figure], values: Sequence[float], label: str, alt: str, start: float | None = None) -> None:
+    """Show ``draw(value)`` with a slider that chooses ``value``.
+
+    Args:
+        draw: makes a matplotlib figure of a value; it should be quick (a tenth of a second).
+        values: what the slider can choose, in its order.
+        label: names the value beside the slider, such as "sparsity".
+        alt: what the figure at ``start`` shows, for those who do not see it.
+        start: the value shown first, and where no widgets run; by default the middle one.
+
+    Raises:
+        ValueError: no values, ``start`` is not among them, or an empty ``alt``.
+    """
+    from IPython.display import display
+
+    chosen = list(values)
+    if not chosen or not alt.strip():
+        raise ValueError(f"expected at least one value and a description as alt text, got {len(chosen)} values and alt {alt!r}")
+    first = chosen[len(chosen) // 2] if start is None else start
+    if first not in chosen:
+        raise ValueError(f"expected start to be one of {chosen}, got {start}")
+    still = _png(draw(first))
+    bundle = {"image/png": base64.b64encode(still).decode(), "text/plain": alt}
+    view = _slider(draw, chosen, label, first, still)
+    if view is not None:
+        bundle["application/vnd.jupyter.widget-view+json"] = view
+    display(bundle, raw=True, metadata={"image/png": {"width": 640, "alt": alt}})
+
+
+def _slider(draw: Callable[[float], Figure], values: list[float], label: str, first: float, still: bytes) -> Any:
+    """The view of a slider above a picture, or None where ipywidgets is not installed."""
+    try:
+        import ipywidgets
+    except ImportError:
+        print("(install ipywidgets to move a slider here)")
+        return None
+    slider = ipywidgets.SelectionSlider(
+        options=values, value=first, description=label, continuous_update=False, layout=ipywidgets.Layout(width="600px")
+    )
+    slider.style.description_width = "initial"
+    picture = ipywidgets.Image(value=still, format="png", width=640)
+
+    def redraw(change: dict[str, Any]) -> None:
+        picture.value = _png(draw(change["new"]))
+
+    slider.observe(redraw, names="value")
+    box = ipywidgets.VBox([slider, picture])
+    return box._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"]
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=160, bbox_inches="tight")
+    return buffer.getvalue()

@@ -1,0 +1,73 @@
+"""Checks a learner's file in a process of its own, so that whatever it does happens there: ``python -m minprune.course.worker``.
+
+Goes in: a lesson's folder, the learner's file, seconds to wait at most, and names of exercises. Comes out: one line of JSON before and after each exercise,
+on the standard output that nothing else writes to any more. ``runner`` starts this process, and ends it when it hangs.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import IO
+
+from minprune.course.answer import Answer, Answers, load_answers
+from minprune.course.facts import Exercise, NotAttempted, Result, Wrong
+from minprune.course.lesson import Lesson
+
+
+def check_answer(lesson: Lesson, exercise: Exercise, answers: Answers) -> Result:
+    """Check one exercise in this process; every failing becomes a Result."""
+    start = time.perf_counter()
+    answer: Answer | None = None
+
+    def result(state: str, wrong: Wrong | None = None) -> Result:
+        printed = answer.printed if answer else ""
+        found = (wrong.message, wrong.cause, wrong.picture) if wrong else ("", "", None)
+        return Result(exercise.name, state, *found, printed, time.perf_counter() - start)  # type: ignore[arg-type]
+
+    reference = getattr(lesson.reference, exercise.name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of NumPy about what the answer computes; the check looks at the outcome
+            answer = Answer(answers.find(exercise.name), reference, exercise, answers.path)
+            exercise.check(answer, reference)
+    except NotAttempted:
+        return result("not attempted")
+    except Wrong as wrong:
+        return result("wrong", wrong)
+    except Exception as error:
+        assert answer is not None
+        wrong = answer.blame(error)
+        return result("wrong", Wrong(wrong.message, "Does the function return what its docstring promises?"))
+    return result("right")
+
+
+def main(folder: str, path: str, names: list[str]) -> None:
+    """Check the exercises ``names`` of the lesson in ``folder`` against the file ``path``, and report on standard output."""
+    reports = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what answers print, even from C, must not end among the reports
+    lesson = Lesson(Path(folder))
+    _report(reports, start="", limit=30.0)
+    faulthandler.dump_traceback_later(10, file=sys.stderr)
+    answers = load_answers(Path(path))
+    for name in names:
+        exercise = lesson.find_exercise(name)
+        _report(reports, start=name, limit=exercise.limit)
+        faulthandler.dump_traceback_later(exercise.limit * 0.8, file=sys.stderr)  # the line in which it hangs, for the learner
+        result = check_answer(lesson, exercise, answers)
+        faulthandler.cancel_dump_traceback_later()
+        _report(reports, result=result.to_dict())
+
+
+def _report(stream: IO[str], **values: object) -> None:
+    stream.write(json.dumps(values) + "\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])
