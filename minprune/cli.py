@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from minprune import checkpoint, data
+from minprune import checkpoint, course_cli, data
 from minprune.bench_cli import bench_app
 from minprune.errors import CheckpointError, DataError, check_name
 from minprune.experiments import (
@@ -42,6 +42,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(course_cli.lessons)
+app.command()(course_cli.check)
+app.add_typer(course_cli.teach_app, name="teach")
 app.add_typer(bench_app, name="bench")
 
 DEMO_DENSITIES = (0.5, 0.25, 0.12, 0.06, 0.04, 0.025, 0.015, 0.01, 0.006, 0.003)

@@ -43,7 +43,7 @@ def cut_smallest(answer, reference):
         expect_array(got, (2, 3), float, "the result")
         top = np.sort(weights, axis=None)[::-1][keep - 1]
         mistakes = {
-            "The largest values were kept, signs included: -2.0 matters, too. Sort by absolute value.": np.where(weights >= top, weights, 0),
+            "The largest were kept, with their signs: -2.0 matters, too. Sort by absolute value.": np.where(weights >= top, weights, 0),
             "The largest were cut and the smallest kept; it should be the other way round.": weights - reference(weights, 6 - keep),
             "`keep` weights were cut; it should be all but `keep`.": reference(weights, 6 - keep),
             "The signs were lost: sort by the absolute values, but keep the weights themselves.": np.abs(reference(weights, keep)),
@@ -58,8 +58,17 @@ def cut_smallest(answer, reference):
         "A threshold (≥ or >) keeps or cuts all ties. Count positions instead.",
     )
     for keep in (0, 6):
-        expect_close(answer(weights, keep), reference(weights, keep), f"the result with keep={keep}", cause="An end of the range: look at what a slice such as [-0:] is.")
-    expect(answer(weights.astype(np.float32), 3).dtype == np.float32, "the dtype of float32 weights should stay float32.", "Work on weights.copy().")
+        expect_close(
+            answer(weights, keep),
+            reference(weights, keep),
+            f"the result with keep={keep}",
+            cause="An end of the range: look at what a slice such as [-0:] is.",
+        )
+    expect(
+        answer(weights.astype(np.float32), 3).dtype == np.float32,
+        "float32 weights should stay float32.",
+        "Work on weights.copy().",
+    )
 
 
 @exercise(
@@ -82,8 +91,13 @@ def smallest_good_enough(answer, reference):
         what = f"for remaining={remaining}, accuracy={accuracy}, dense_accuracy=0.97, max_drop={drop} the answer"
         expect_equal(got, reference(remaining, accuracy, 0.97, drop), what, mistakes=mistakes)
     got = answer([0.5, 0.25], [0.75, 0.5], 0.75, 0.25)
-    expect_equal(got, 0.25, "with an accuracy exactly max_drop below dense the answer", cause="At most max_drop below: the border itself is good enough (>=).")
+    expect_equal(
+        got,
+        0.25,
+        "with an accuracy exactly max_drop below dense the answer",
+        cause="At most max_drop below: the border itself is good enough (>=).",
+    )
     got = answer([0.1, 0.5], [0.9, 0.9], 0.9, 0.0)
-    expect_equal(got, 0.1, "for shares in another order, [0.1, 0.5], the answer", cause="Do not rely on the order of the list: take the minimum.")
-
-
+    expect_equal(
+        got, 0.1, "for shares in another order, [0.1, 0.5], the answer", cause="Do not rely on the order of the list: take the minimum."
+    )

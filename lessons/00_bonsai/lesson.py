@@ -11,7 +11,8 @@
 #
 # *25 minutes · ●○○ · needs: Python and a little NumPy*
 #
-# A bonsai grower cuts leaves, twigs and branches. The tree stays a tree, as long as the cuts are small and it gets time to recover.
+# A bonsai grower cuts leaves, twigs and branches. The tree stays a tree, as long as the cuts are small and it gets
+# time to recover.
 #
 # A trained neural network is much the same. This lesson walks through the whole loop once:
 # **train → score → cut → recover → look at the curve.** The ten lessons after it take the loop apart and let you build every piece.
@@ -19,28 +20,30 @@
 # %% [markdown]
 # ## How a lesson works
 #
-# You read and run this notebook, but you **write your answers in a file**: [exercises.py](exercises.py), in this same folder. Open it beside
-# the notebook. A cell such as `check("keep_share")` then tells you whether your function is right, and if not, what is wrong with it.
-# Nothing blocks you: what you have not written yet is taken from the reference solution, and the notebook says so.
+# You read and run this notebook, but you **write your answers in a file**: [exercises.py](exercises.py), in this same
+# folder. Open it beside the notebook. A cell such as `check("keep_share")` then tells you whether your function is
+# right, and if not, what is wrong with it. Nothing blocks you: what you have not written yet is taken from the
+# reference solution, and the notebook says so.
 
 # %%
 import numpy as np
 
 import minprune as mp
 from minprune import plots
-from minprune.course import check, hint, show, use
+from minprune.course import show, use
 
 # %% [markdown]
 # ## A question first
 #
-# A small network reads handwritten digits. **What share of its weights can you remove before it gets noticeably worse: 10 %, 50 %, 90 %?**
-# Write your guess down, with a number. A guess that is written down is worth ten that were "about what I thought".
+# A small network reads handwritten digits. **What share of its weights can you remove before it gets noticeably
+# worse: 10 %, 50 %, 90 %?** Write your guess down, with a number. A guess that is written down is worth ten that were
+# "about what I thought".
 
 # %% [markdown]
 # ## 1 · Grow the tree: train a dense network
 #
-# 1,797 images of 8×8 pixels come with scikit-learn. They are split three ways: the network learns from the *training* images, choices are
-# made on the *validation* images, and the *test* images are only for the final number.
+# 1,797 images of 8×8 pixels come with scikit-learn. They are split three ways: the network learns from the *training*
+# images, choices are made on the *validation* images, and the *test* images are only for the final number.
 
 # %%
 rng = np.random.default_rng(0)
@@ -54,8 +57,8 @@ print(f"dense: {sum(p.data.size for p in model.parameters()):,} parameters, test
 # %% [markdown]
 # ## 2 · Which leaves matter? Score the weights
 #
-# The simplest score of a weight $w$ is its size, $s = |w|$. A weight near zero hardly changes what it is multiplied with, so it is cut first.
-# Look at how the sizes are distributed: most weights are small.
+# The simplest score of a weight $w$ is its size, $s = |w|$. A weight near zero hardly changes what it is multiplied
+# with, so it is cut first. Look at how the sizes are distributed: most weights are small.
 
 # %%
 from matplotlib.figure import Figure
@@ -70,6 +73,7 @@ show(figure, alt="Histogram of the sizes of all weights: a tall peak near zero a
 
 # %% [markdown]
 # How many weights remain when we cut 90 %? Pruning is exact counting, so the first thing to write is the count.
+
 
 # %% tags=["exercise"]
 def keep_count(total, sparsity):
@@ -92,8 +96,8 @@ def keep_count(total, sparsity):
 # %% [markdown]
 # ## 3 · Cut
 #
-# Now the cut itself: keep the `keep` weights of the largest size and set all others to zero. What should happen to a tie at the border? Just
-# as many must remain as were asked for. Sorting gives that for free.
+# Now the cut itself: keep the `keep` weights of the largest size and set all others to zero. What should happen to a
+# tie at the border? Just as many must remain as were asked for. Sorting gives that for free.
 
 # %% tags=["shared"]
 import numpy as np
@@ -119,7 +123,8 @@ def cut_smallest(weights, keep):
 
 
 # %% [markdown]
-# Your function (or the reference, until yours is right) now cuts the first layer of the network. White places are gone.
+# Your function (or the reference, until yours is right) now cuts the first layer of the network. White places are
+# gone.
 
 # %%
 cut_smallest, keep_count = use("cut_smallest"), use("keep_count")
@@ -135,8 +140,8 @@ show(figure, alt="The 144 weights of the first layer before and after the cut: h
 # %% [markdown]
 # ## 4 · Cut the whole tree, and let it recover
 #
-# For a whole network the library does the same in five lines: score, mask, apply; then fine-tune with the mask held. A masked weight stays
-# exactly zero, whatever the optimizer does.
+# For a whole network the library does the same in five lines: score, mask, apply; then fine-tune with the mask held.
+# A masked weight stays exactly zero, whatever the optimizer does.
 
 # %%
 scores = mp.prune.score(model, "magnitude")  # {name: array}, higher means keep
@@ -153,8 +158,9 @@ print(f"dense {dense:.1%}   90 % cut {cut:.1%}   after recovery {recovered:.1%}"
 # %% [markdown]
 # ## 5 · The pruning curve
 #
-# One point is an anecdote. A **pruning curve** shows accuracy for many sizes. We cut a little, fine-tune, cut a little more, and so on; and we
-# do the same with *random* weights, as a control: if choosing by size is worth anything, it must beat chance.
+# One point is an anecdote. A **pruning curve** shows accuracy for many sizes. We cut a little, fine-tune, cut a
+# little more, and so on; and we do the same with *random* weights, as a control: if choosing by size is worth
+# anything, it must beat chance.
 #
 # The whole experiment runs for two seeds. (Lesson 10 is about why one seed is never enough, and two are hardly.)
 
@@ -163,8 +169,13 @@ from minprune.experiments import CurveConfig, Method, Workers, run_curve
 
 methods = (Method("magnitude", "iterative"), Method("random", "iterative"))
 config = CurveConfig(
-    "smallconvnet", "digits", methods, densities=(0.5, 0.2, 0.1, 0.05, 0.02, 0.01), seeds=(0, 1),
-    training=mp.train.Recipe(epochs=12, lr=0.05), finetuning=mp.train.Recipe(epochs=3, lr=0.05),
+    "smallconvnet",
+    "digits",
+    methods,
+    densities=(0.5, 0.2, 0.1, 0.05, 0.02, 0.01),
+    seeds=(0, 1),
+    training=mp.train.Recipe(epochs=12, lr=0.05),
+    finetuning=mp.train.Recipe(epochs=3, lr=0.05),
 )
 points = run_curve(config, Workers(jobs=1))
 
@@ -182,6 +193,7 @@ show(plots.pruning_curve(points, num_classes=10), alt=plots.describe_curve(point
 # - **The band matters.** Where the bands overlap, we cannot say which method is better.
 #
 # To find the knee in a table is the last exercise.
+
 
 # %% tags=["exercise"]
 def smallest_good_enough(remaining, accuracy, dense_accuracy, max_drop):
@@ -205,8 +217,9 @@ def smallest_good_enough(remaining, accuracy, dense_accuracy, max_drop):
 # %% [markdown]
 # ## What is true, and what is not yet
 #
-# The network has fewer weights that count. **It is not smaller in memory and hardly faster**: zeros are still stored and multiplied, until
-# something leaves them out. That is the subject of lessons 07 and 08. What shrinks already is the *file*, which stores only what is kept:
+# The network has fewer weights that count. **It is not smaller in memory and hardly faster**: zeros are still stored
+# and multiplied, until something leaves them out. That is the subject of lessons 07 and 08. What shrinks already is
+# the *file*, which stores only what is kept:
 
 # %%
 import tempfile
@@ -222,5 +235,5 @@ with tempfile.TemporaryDirectory() as folder:
 # %% [markdown]
 # ## What you can do now
 #
-# You have run the loop once: train, score, cut, recover, curve. Next, lesson 01 opens the box at the very bottom: where do the gradients come
-# from that train and heal the tree?
+# You have run the loop once: train, score, cut, recover, curve. Next, lesson 01 opens the box at the very bottom:
+# where do the gradients come from that train and heal the tree?

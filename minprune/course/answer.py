@@ -13,10 +13,12 @@ import copy
 import difflib
 import inspect
 import io
+import linecache
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -73,6 +75,7 @@ def load_answers(path: Path) -> Answers:
     A syntax error costs only the top-level piece that it stands in. An import that fails costs only what needs it.
     """
     source = path.read_text(encoding="utf-8-sig")
+    linecache.checkcache(str(path))
     module = ModuleType(f"exercises_of_{path.parent.name}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
@@ -144,7 +147,7 @@ class Answer:
         line = _line_in(error, self.path)
         if line is None:
             return Wrong(f"{self.exercise.name} raised {type(error).__name__}: {error}")
-        text = self.path.read_text(encoding="utf-8-sig").splitlines()[line - 1].strip()
+        text = linecache.getline(str(self.path), line).strip()
         return Wrong(f"{self.exercise.name} raised {type(error).__name__} in line {line} of {self.path.name}, `{text}`: {error}")
 
     def _check_parameters(self) -> None:
@@ -202,7 +205,7 @@ def _pieces(source: str) -> list[_Piece]:
     starts = [i for i, line in enumerate(lines) if line.startswith(openers) and not (i and lines[i - 1].startswith("@"))]
     bounds = sorted({0, *starts, len(lines)})
     found = []
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         names = tuple(line.split("(")[0].split(":")[0].split()[-1] for line in lines[start:end] if line.startswith(("def ", "class ")))
         found.append(_Piece(start + 1, "\n".join(lines[start:end]), names))
     return found
@@ -237,7 +240,11 @@ def _contents(value: Any) -> Any:
 
 def _unchanged(before: Any, after: Any) -> bool:
     if isinstance(before, np.ndarray):
-        return isinstance(after, np.ndarray) and before.dtype == after.dtype and np.array_equal(before, after, equal_nan=before.dtype.kind == "f")
+        return (
+            isinstance(after, np.ndarray)
+            and before.dtype == after.dtype
+            and np.array_equal(before, after, equal_nan=before.dtype.kind == "f")
+        )
     if isinstance(before, dict):
         return before.keys() == after.keys() and all(_unchanged(before[key], after[key]) for key in before)
     if isinstance(before, list):

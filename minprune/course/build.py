@@ -21,7 +21,7 @@ def write_lesson(lesson: Lesson) -> list[Path]:
 
 
 def write_skeleton(lesson: Lesson, skeleton: str) -> list[Path]:
-    """Start ``exercises.py`` anew, keeping a copy of what was there; return the files written: none, or the skeleton and perhaps the copy."""
+    """Start ``exercises.py`` anew and keep a copy of what was there; return the files written: none, or the skeleton, then the copy."""
     path, kept = lesson.exercises_path, []
     if path.exists() and path.read_bytes() != skeleton.encode():
         number = 1

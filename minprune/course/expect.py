@@ -1,6 +1,6 @@
-"""The vocabulary of checks: each function returns if an answer is as it should be, and otherwise raises Wrong with a message for a learner.
+"""The vocabulary of checks: each function returns if an answer is as it should be, and raises Wrong, with a message for a learner, if not.
 
-``mistakes`` maps the likely cause to what an answer with that mistake would give. If the learner's answer is one of these, the cause is named.
+``mistakes`` maps the likely cause to what an answer with that mistake would give. If the learner's answer is that, the cause is named.
 """
 
 from __future__ import annotations

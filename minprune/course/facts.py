@@ -10,7 +10,7 @@ State = Literal["not attempted", "wrong", "right"]
 SIGNS: dict[State, str] = {"not attempted": "…", "wrong": "✗", "right": "✔"}
 
 
-class Wrong(Exception):
+class Wrong(Exception):  # noqa: N818  (a verdict, not an error)
     """A check's verdict on an answer: what was expected and what came, the likely cause, and perhaps a picture of both.
 
     Args:
@@ -24,7 +24,7 @@ class Wrong(Exception):
         self.message, self.cause, self.picture = message, cause, picture
 
 
-class NotAttempted(Exception):
+class NotAttempted(Exception):  # noqa: N818
     """The answer is still the skeleton's, or says that it is not implemented."""
 
 

@@ -146,5 +146,5 @@ def find_course(start: Path | None = None) -> Course:
             if candidate.is_dir() and Course(candidate).lessons:
                 return Course(candidate)
     raise CourseError(
-        f"found no lessons around {here}; they come with the project's repository: work in a clone of it, or set MINPRUNE_LESSONS to their folder"
+        f"found no lessons around {here}; they come with the project's repository: work in a clone of it, or set MINPRUNE_LESSONS"
     )

@@ -1,7 +1,7 @@
 """What a lesson's notebook calls: ``check``, ``hint``, ``use`` and ``show``.
 
 ``check("exact_k")`` runs the same checks as a terminal does, on the learner's ``exercises.py``. ``use("exact_k")`` gives the learner's own
-function if it passes, and otherwise the reference, and says so. ``show(figure, alt=…)`` displays a figure with its alternative text and its data.
+function if it passes, and otherwise the reference, and says so. ``show(figure, alt=…)`` displays a figure with its alternative text.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _find(name: str) -> tuple[Lesson, str]:
         return find_course().find(lesson_name), exercise
     lesson = Lesson(Path.cwd().resolve())
     if not (lesson.folder / "lesson.py").exists():
-        raise CourseError(f"expected to run in a lesson's folder, such as lessons/04_masks; this is {lesson.folder}. Try use('04_masks/{name}')")
+        raise CourseError(f"expected to run in a lesson's folder, such as lessons/04_masks; this is {lesson.folder}")
     return lesson, exercise
 
 

@@ -1,7 +1,7 @@
 """Hints one after another, and the difference between an answer and the reference.
 
-The only thing that is stored about a learner is how many hints of an exercise were asked for, in ``.hints.json`` beside the exercises. Progress
-itself is never stored: it is recomputed from the answers.
+The only thing that is stored about a learner is how many hints of an exercise were asked for, in ``.hints.json`` beside the exercises.
+Progress itself is never stored: it is recomputed from the answers.
 """
 
 from __future__ import annotations

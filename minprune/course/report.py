@@ -23,7 +23,7 @@ def describe(result: Result, exercise: Exercise, picture: bool = True) -> str:
     if result.state == "right":
         return f"{head}."
     if result.state == "not attempted":
-        return f"{head}. Write it in exercises.py (about {exercise.minutes} minutes), save the file, and check again."
+        return f"{head}. Write it in exercises.py (about {exercise.minutes} minutes), save, and check again."
     parts = [f"{head}.", _fold(result.message)]
     if result.cause:
         parts.append(_fold(f"Likely cause: {result.cause}"))
@@ -31,7 +31,9 @@ def describe(result: Result, exercise: Exercise, picture: bool = True) -> str:
         parts.append(draw(result.picture))
     if result.printed.strip():
         parts.append(_fold("It printed: " + " / ".join(result.printed.strip().splitlines()[-3:])))
-    parts.append(f"  Stuck? {len(exercise.hints)} hints: hint({result.exercise!r}) in the notebook, or minprune check LESSON --hint.")
+    parts.append(
+        f"  Stuck? There are {len(exercise.hints)} hints: hint({result.exercise!r}) in the notebook, or `minprune check` with --hint."
+    )
     return "\n".join(parts)
 
 
@@ -42,8 +44,8 @@ def draw(picture: Picture) -> str:
     low, high = min(f.min(initial=0) for f in finite), max(f.max(initial=1) for f in finite)
     blocks = []
     for title, values in zip(("expected", "yours"), arrays, strict=True):
-        levels = np.nan_to_num((values - low) / (high - low)).clip(0, 1) * (len(SHADES) - 1)
-        rows = ["".join(SHADES[int(round(level))] * (2 if values.shape[1] <= 20 else 1) for level in row) for row in levels]
+        levels = (np.nan_to_num((values - low) / (high - low)).clip(0, 1) * (len(SHADES) - 1)).tolist()
+        rows = ["".join(SHADES[round(level)] * (2 if values.shape[1] <= 20 else 1) for level in row) for row in levels]
         width = max(len(title), len(rows[0]))
         blocks.append([title.ljust(width), *(row.ljust(width) for row in rows)])
     return "\n".join("  " + "   ".join(pair).rstrip() for pair in zip(*blocks, strict=True))

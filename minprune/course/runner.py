@@ -48,11 +48,13 @@ def _run_worker(lesson: Lesson, exercises: list[Exercise], path: Path) -> Iterat
     command = [sys.executable, "-X", "utf8", "-m", "minprune.course.worker", str(lesson.folder), str(path), *(e.name for e in exercises)]
     environment = {"MINPRUNE_BACKEND": "numpy", "MPLBACKEND": "Agg"} | dict(os.environ) | {"PYTHONPATH": _import_path()}
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints:
-        worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, env=environment, encoding="utf-8")
+        worker = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, env=environment, encoding="utf-8"
+        )
         assert worker.stdout is not None
         reports: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=_listen, args=(worker.stdout, reports), daemon=True).start()
-        limit, current = START_LIMIT, exercises[0].name
+        limit, current, unchecked = START_LIMIT, exercises[0].name, [exercise.name for exercise in exercises]
         try:
             while True:
                 try:
@@ -62,8 +64,10 @@ def _run_worker(lesson: Lesson, exercises: list[Exercise], path: Path) -> Iterat
                     yield _hangs(current, limit, complaints, path)
                     return
                 if report is None:
+                    worker.wait(timeout=START_LIMIT)
                     break
                 if "result" in report:
+                    unchecked.remove(current)
                     yield Result.from_dict(report["result"])
                 else:
                     current, limit = report["start"] or current, report["limit"]
@@ -71,7 +75,7 @@ def _run_worker(lesson: Lesson, exercises: list[Exercise], path: Path) -> Iterat
             worker.kill()
             worker.wait()
             worker.stdout.close()
-        if worker.returncode != 0:
+        if unchecked:
             yield _crashed(current, worker.returncode, complaints, path)
 
 
@@ -85,7 +89,9 @@ def _hangs(name: str, limit: float, complaints: IO[str], path: Path) -> Result:
     complaints.seek(0)
     lines = re.findall(rf'File "{re.escape(str(path))}", line (\d+)', complaints.read())
     where = f" It was still in line {lines[0]} of {path.name}." if lines else ""
-    return Result(name, "wrong", f"{name} did not finish within {limit:.0f} seconds, and was stopped.{where}", "Is there a loop that never ends?")
+    return Result(
+        name, "wrong", f"{name} did not finish within {limit:.0f} seconds, and was stopped.{where}", "Is there a loop that never ends?"
+    )
 
 
 def _crashed(name: str, code: int, complaints: IO[str], path: Path) -> Result:
@@ -95,7 +101,9 @@ def _crashed(name: str, code: int, complaints: IO[str], path: Path) -> Result:
     if "checks.py" in said or "solution.py" in said:
         raise CourseError(f"the lesson itself could not be loaded:\n{said}")
     last = said.strip().splitlines()[-1:] or ["it said nothing"]
-    return Result(name, "wrong", f"Python ended (code {code}) while {name} of {path.name} was checked: {last[0]}", "Is there an exit() in it?")
+    return Result(
+        name, "wrong", f"Python ended (code {code}) while {name} of {path.name} was checked: {last[0]}", "Is there an exit() in it?"
+    )
 
 
 def _import_path() -> str:

@@ -5,9 +5,9 @@
     # %% [markdown]                 text, for the notebook
     # %%                            code, for the notebook
     # %% tags=["shared"]            imports that exercises need, for exercises.py and solution.py
-    # %% tags=["exercise"]          one function: with its solution in solution.py, without it in exercises.py; in the notebook a call of check
+    # %% tags=["exercise"]          one function: with its solution in solution.py, without in exercises.py; in the notebook a check
 
-What lies between the lines ``### BEGIN SOLUTION`` and ``### END SOLUTION`` is the solution; the skeleton raises NotImplementedError there.
+Between ``### BEGIN SOLUTION`` and ``### END SOLUTION`` lies the solution; the skeleton raises NotImplementedError there.
 """
 
 from __future__ import annotations
@@ -16,12 +16,22 @@ import ast
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from minprune.course.lesson import CourseError, Lesson
 
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION\n", re.DOTALL | re.MULTILINE)
 STARS = ("●○○", "●●○", "●●●")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of ``lesson.py``: its kind, its text, and for an exercise the name and the task (the docstring's first paragraph)."""
+
+    kind: Literal["markdown", "code", "shared", "exercise"]
+    text: str
+    name: str = ""
+    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,49 +43,54 @@ class Generated:
     solution: str
 
 
-def generate(lesson: Lesson) -> Generated:
-    """Read ``lesson.py`` and make the notebook, the skeleton and the solution.
+def read_cells(lesson: Lesson) -> list[Cell]:
+    """The cells of ``lesson.py`` in their order.
 
     Raises:
-        CourseError: an exercise cell that does not hold exactly one function with a docstring and one solution, or exercises that are not those
-            of ``checks.py`` in its order.
+        CourseError: an exercise cell that does not hold exactly one function with a docstring and one solution, or exercises that are not
+            those of ``checks.py`` in its order.
     """
     import jupytext
 
-    source = (lesson.folder / "lesson.py").read_text(encoding="utf-8")
-    body = source.split("# ---\n", 2)[2]
-    cells: list[dict[str, Any]] = []
-    shared: list[str] = []
-    skeletons: list[str] = []
-    solutions: list[str] = []
-    names: list[str] = []
+    body = (lesson.folder / "lesson.py").read_text(encoding="utf-8").split("# ---\n", 2)[2]
+    cells = []
     for cell in jupytext.reads(body, fmt="py:percent").cells:
-        tags = cell.metadata.get("tags", [])
-        text = cell.source.strip("\n") + "\n"
-        if "shared" in tags:
-            shared.append(text)
-        elif "exercise" in tags:
-            name, task = _read_exercise(lesson, text)
-            names.append(name)
-            skeletons.append(SOLUTION.sub(rf'\1raise NotImplementedError("write {name} here")\n', text))
-            solutions.append(SOLUTION.sub(r"\2", text))
-            cells += [_markdown(_task(lesson, name, task, len(names))), _code(f'check("{name}")')]
+        tags, text = cell.metadata.get("tags", []), cell.source.strip("\n") + "\n"
+        if "exercise" in tags:
+            cells.append(_read_exercise(lesson, text))
         else:
-            cells.append(_markdown(text) if cell.cell_type == "markdown" else _code(text))
+            cells.append(Cell("shared" if "shared" in tags else cell.cell_type, text))
+    names = [cell.name for cell in cells if cell.kind == "exercise"]
     if names != list(lesson.exercises):
         raise CourseError(f"{lesson.name}: lesson.py has the exercises {names}, checks.py has {list(lesson.exercises)}")
+    return cells
+
+
+def generate(lesson: Lesson) -> Generated:
+    """Make the notebook, the skeleton and the solution of ``lesson.py``; raises CourseError as ``read_cells`` does."""
+    shared, skeletons, solutions, cells = "", [], [], []
+    for cell in read_cells(lesson):
+        if cell.kind == "shared":
+            shared += cell.text
+        elif cell.kind == "exercise":
+            skeletons.append(SOLUTION.sub(rf'\1raise NotImplementedError("write {cell.name} here")\n', cell.text))
+            solutions.append(SOLUTION.sub(r"\2", cell.text))
+            cells += [_markdown(_task(lesson, cell, len(skeletons))), _code(f'check("{cell.name}")')]
+        else:
+            cells.append(_markdown(cell.text) if cell.kind == "markdown" else _code(cell.text))
     for number, made in enumerate(cells):
         made["id"] = f"{lesson.name.split('_')[0]}-{number:03d}"
-    files = ("\n\n".join([_opening(lesson, kind) + "\n" + "".join(shared), *texts]) for kind, texts in (("skeleton", skeletons), ("solution", solutions)))
-    return Generated(_notebook(cells), *files)
+    skeleton = "\n\n".join([_opening(lesson, "skeleton") + "\n" + shared, *skeletons])
+    solution = "\n\n".join([_opening(lesson, "solution") + "\n" + shared, *solutions])
+    return Generated(_notebook(cells), skeleton, solution)
 
 
-def _read_exercise(lesson: Lesson, text: str) -> tuple[str, str]:
-    """Name and docstring of an exercise cell's function."""
+def _read_exercise(lesson: Lesson, text: str) -> Cell:
     functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
     if len(functions) != 1 or not ast.get_docstring(functions[0]) or len(SOLUTION.findall(text)) != 1:
         raise CourseError(f"{lesson.name}: an exercise cell should hold one function with a docstring and one marked solution; got\n{text}")
-    return functions[0].name, str(ast.get_docstring(functions[0]))
+    task = str(ast.get_docstring(functions[0])).split("\n\n")[0].replace("\n", " ")
+    return Cell("exercise", text, functions[0].name, task)
 
 
 def _opening(lesson: Lesson, kind: str) -> str:
@@ -91,13 +106,12 @@ def _opening(lesson: Lesson, kind: str) -> str:
     )
 
 
-def _task(lesson: Lesson, name: str, docstring: str, number: int) -> str:
-    exercise = lesson.exercises[name]
-    first = docstring.split("\n\n")[0].replace("\n", " ")
+def _task(lesson: Lesson, cell: Cell, number: int) -> str:
+    exercise = lesson.exercises[cell.name]
     return (
-        f"### Exercise {number}: `{name}`\n\n"
+        f"### Exercise {number}: `{cell.name}`\n\n"
         f"{STARS[exercise.difficulty - 1]} about {exercise.minutes} minutes\n\n"
-        f"{first}\n\nWrite it in [exercises.py](exercises.py), save, and run this cell. Stuck? `hint(\"{name}\")`.\n"
+        f'{cell.task}\n\nWrite it in [exercises.py](exercises.py), save, and run this cell. Stuck? `hint("{cell.name}")`.\n'
     )
 
 
@@ -115,7 +129,9 @@ def _lines(text: str) -> list[str]:
 
 def _notebook(cells: list[dict[str, Any]]) -> str:
     """A notebook of format 4.5 as Jupyter itself would write it, so that opening and saving it changes nothing."""
-    ordered = [{key: cell[key] for key in ("cell_type", "execution_count", "id", "metadata", "outputs", "source") if key in cell} for cell in cells]
+    ordered = [
+        {key: cell[key] for key in ("cell_type", "execution_count", "id", "metadata", "outputs", "source") if key in cell} for cell in cells
+    ]
     metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

@@ -1,7 +1,7 @@
 """A slider over a figure where widgets run, and the same figure standing still where they do not.
 
-One output carries both: a notebook with a running kernel shows the slider, and a page on GitHub, a print-out or a notebook without ipywidgets
-shows the picture.
+One output carries both: a notebook with a running kernel shows the slider, and a page on GitHub, a print-out or a notebook without
+ipywidgets shows the picture.
 """
 
 from __future__ import annotations

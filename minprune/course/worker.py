@@ -1,7 +1,7 @@
 """Checks a learner's file in a process of its own, so that whatever it does happens there: ``python -m minprune.course.worker``.
 
-Goes in: a lesson's folder, the learner's file, seconds to wait at most, and names of exercises. Comes out: one line of JSON before and after each exercise,
-on the standard output that nothing else writes to any more. ``runner`` starts this process, and ends it when it hangs.
+Goes in: a lesson's folder, the learner's file, and names of exercises. Comes out: one line of JSON before and after each exercise, on the
+standard output that nothing else writes to any more. ``runner`` starts this process, and ends it when it hangs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from minprune.course.answer import Answer, Answers, load_answers
-from minprune.course.facts import Exercise, NotAttempted, Result, Wrong
+from minprune.course.facts import Exercise, NotAttempted, Result, State, Wrong
 from minprune.course.lesson import Lesson
 
 
@@ -25,10 +25,10 @@ def check_answer(lesson: Lesson, exercise: Exercise, answers: Answers) -> Result
     start = time.perf_counter()
     answer: Answer | None = None
 
-    def result(state: str, wrong: Wrong | None = None) -> Result:
+    def result(state: State, verdict: Wrong | None = None) -> Result:
         printed = answer.printed if answer else ""
-        found = (wrong.message, wrong.cause, wrong.picture) if wrong else ("", "", None)
-        return Result(exercise.name, state, *found, printed, time.perf_counter() - start)  # type: ignore[arg-type]
+        found = (verdict.message, verdict.cause, verdict.picture) if verdict else ("", "", None)
+        return Result(exercise.name, state, *found, printed, time.perf_counter() - start)
 
     reference = getattr(lesson.reference, exercise.name)
     try:
@@ -38,12 +38,11 @@ def check_answer(lesson: Lesson, exercise: Exercise, answers: Answers) -> Result
             exercise.check(answer, reference)
     except NotAttempted:
         return result("not attempted")
-    except Wrong as wrong:
-        return result("wrong", wrong)
+    except Wrong as verdict:
+        return result("wrong", verdict)
     except Exception as error:
         assert answer is not None
-        wrong = answer.blame(error)
-        return result("wrong", Wrong(wrong.message, "Does the function return what its docstring promises?"))
+        return result("wrong", Wrong(answer.blame(error).message, "Does the function return what its docstring promises?"))
     return result("right")
 
 
