@@ -3,13 +3,21 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test oracle lint clean
+.PHONY: demo test lessons-start lessons oracle lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/minprune demo
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
+
+# For learners: set up, and open JupyterLab at the course map.
+lessons-start: $(VENV)/.installed-lessons
+	$(BIN)/minprune lessons
+
+# For authors: write notebooks, exercises.py and solution.py anew from each lesson.py.
+lessons: $(VENV)/.installed-lessons
+	$(BIN)/python -m minprune.course.build
 
 # The tests with PyTorch as an oracle; without it they are skipped with a message.
 oracle: $(VENV)/.installed-oracle
@@ -32,7 +40,11 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[test,cluster]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,cluster,lessons]'
+	touch $@
+
+$(VENV)/.installed-lessons: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[lessons]'
 	touch $@
 
 $(VENV)/.installed-oracle: $(VENV)/.installed-test

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 from rich.table import Table
@@ -18,7 +18,7 @@ from minprune.course.build import write_skeleton
 from minprune.course.export import nbgrader_notebook
 from minprune.course.facts import SIGNS, Result
 from minprune.course.grading import grade as grade_answers
-from minprune.course.lesson import CourseError, Lesson, find_course
+from minprune.course.lesson import COURSE_MAP, CourseError, Lesson, find_course
 from minprune.course.progress import next_hint, solution_difference
 from minprune.course.report import describe
 from minprune.course.runner import check_lesson
@@ -26,8 +26,8 @@ from minprune.course.source import STARS, generate
 from minprune.files import check_writable, write_text
 from minprune.terminal import console
 
+JUPYTER = Path(__file__).parent / "course" / "jupyter"
 COLORS = {"right": "green", "wrong": "red", "not attempted": "bright_black"}
-COURSE_MAP = "README.md"
 
 teach_app = typer.Typer(help="For teachers: export exercises for nbgrader, and grade what learners hand in.", no_args_is_help=True)
 
@@ -41,8 +41,9 @@ def lessons(
     if importlib.util.find_spec("jupyterlab") is None:
         raise CourseError("JupyterLab is not installed: run `make lessons-start`, or `python -m pip install --editable '.[lessons]'`")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.folder}", f"--ServerApp.port={port}"]
-    command.append(f"--LabApp.default_url=/lab/tree/{COURSE_MAP}?factory={quote('Markdown Preview')}")
-    raise typer.Exit(subprocess.call(command if browser else [*command, "--no-browser"]))
+    command += [f"--LabApp.default_url=/lab/tree/{COURSE_MAP}", *([] if browser else ["--no-browser"])]
+    settings = os.pathsep.join(filter(None, [str(JUPYTER), os.environ.get("JUPYTER_CONFIG_PATH")]))  # the map opens as a page, not as text
+    raise typer.Exit(subprocess.call(command, env=os.environ | {"JUPYTER_CONFIG_PATH": settings}))
 
 
 def check(

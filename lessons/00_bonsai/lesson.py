@@ -30,7 +30,7 @@ import numpy as np
 
 import minprune as mp
 from minprune import plots
-from minprune.course import show, use
+from minprune.course import check, hint, show, use
 
 # %% [markdown]
 # ## A question first
@@ -133,8 +133,10 @@ after = cut_smallest(before, keep_count(before.size, 0.5))
 with plots.style():
     figure = Figure(figsize=(6, 3))
     for axes, values, title in zip(figure.subplots(1, 2), (before, after), ("dense", "half of them cut")):
-        axes.imshow(values, cmap="RdBu", vmin=-0.6, vmax=0.6)
-        axes.set(title=title, xlabel="weight of a filter", ylabel="filter")
+        axes.imshow(values, cmap="RdBu", vmin=-0.6, vmax=0.6, aspect="auto")
+        axes.grid(False)
+        axes.set(title=title, xlabel="the 9 weights of a filter", xticks=[], yticks=[])
+figure.axes[0].set_ylabel("the 16 filters")
 show(figure, alt="The 144 weights of the first layer before and after the cut: half of the places have become white, the palest ones.")
 
 # %% [markdown]

@@ -1,16 +1,18 @@
 """Write all that is generated from the lessons' sources: ``python -m minprune.course.build``, or ``make lessons``.
 
-Notebook, ``exercises.py`` and ``solution.py`` of every lesson are written anew. What a learner has written is never lost: an
-``exercises.py`` that is not the skeleton is kept beside, as ``exercises-kept-1.py`` and so on.
+Notebook, ``exercises.py`` and ``solution.py`` of every lesson and the table in the course map are written anew. What a learner has
+written is never lost: an ``exercises.py`` that is not the skeleton is kept beside, as ``exercises-kept-1.py`` and so on.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from minprune.course.lesson import Lesson, find_course
-from minprune.course.source import generate
+from minprune.course.lesson import COURSE_MAP, Course, CourseError, Lesson, find_course
+from minprune.course.source import STARS, generate
 from minprune.files import write_text
+
+BEGIN, END = "<!-- begin of the table that `make lessons` writes -->", "<!-- end of the table -->"
 
 
 def write_lesson(lesson: Lesson) -> list[Path]:
@@ -32,6 +34,25 @@ def write_skeleton(lesson: Lesson, skeleton: str) -> list[Path]:
     return _write_changed({path: skeleton}) + kept
 
 
+def write_map(course: Course) -> list[Path]:
+    """Bring the table of lessons in the course map up to date; return the map if it has changed.
+
+    Raises:
+        CourseError: the map lacks the two marks between which the table stands.
+    """
+    path = course.folder / COURSE_MAP
+    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise CourseError(f"expected the lines {BEGIN!r} and {END!r} in {path}")
+    rows = ["| | lesson | minutes | difficulty | needs | afterwards you can |", "|---|---|---|---|---|---|"]
+    for lesson in course.lessons:
+        link = f"[{lesson.title}]({lesson.name}/{lesson.notebook_path.name})"
+        facts = (lesson.name.split("_")[0], link, str(lesson.minutes), STARS[lesson.difficulty - 1])
+        rows.append(f"| {' | '.join((*facts, lesson.header['needs'], lesson.header['afterwards']))} |")
+    return _write_changed({path: "\n".join([before + begin, "", *rows, "", end + after])})
+
+
 def _write_changed(texts: dict[Path, str]) -> list[Path]:
     changed = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in changed:
@@ -40,6 +61,6 @@ def _write_changed(texts: dict[Path, str]) -> list[Path]:
 
 
 if __name__ == "__main__":
-    for lesson in find_course().lessons:
-        for written in write_lesson(lesson):
-            print(f"wrote {written}")
+    here = find_course()
+    for written in [*(path for lesson in here.lessons for path in write_lesson(lesson)), *write_map(here)]:
+        print(f"wrote {written}")

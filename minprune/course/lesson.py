@@ -19,6 +19,7 @@ from minprune.course.facts import Exercise, WrongAnswer
 from minprune.errors import check_name
 
 NAME = re.compile(r"\d\d_\w+")
+COURSE_MAP = "README.md"
 
 
 class CourseError(ValueError):

@@ -28,6 +28,8 @@ def check_answer(lesson: Lesson, exercise: Exercise, answers: Answers) -> Result
     def result(state: State, verdict: Wrong | None = None) -> Result:
         printed = answer.printed if answer else ""
         found = (verdict.message, verdict.cause, verdict.picture) if verdict else ("", "", None)
+        if verdict and not verdict.cause and answers.problems:
+            found = (verdict.message, f"Not all of {answers.path.name} could run. {answers.problems[0].message}.", verdict.picture)
         return Result(exercise.name, state, *found, printed, time.perf_counter() - start)
 
     reference = getattr(lesson.reference, exercise.name)
