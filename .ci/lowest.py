@@ -6,6 +6,6 @@ from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
 extras = project["optional-dependencies"]
-for requirement in [*project["dependencies"], *extras["test"], *extras["cluster"]]:
+for requirement in [*project["dependencies"], *extras["test"], *extras["cluster"], *extras["lessons"]]:
     name, version = re.fullmatch(r"([\w-]+)>=([\w.]+)", requirement).groups()
     print(f"{name}=={version}")
