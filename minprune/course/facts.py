@@ -48,7 +48,7 @@ class Exercise:
         hints: from a nudge to nearly the answer, at least two.
         forbids: library functions that do what is to be written; an answer must not call them.
         changes: names of parameters that the answer is meant to change in place; all others must stay as they are.
-        returns_none: whether the answer works by changing its arguments and returns nothing.
+        returns_none: whether the answer may return None: it works by changing its arguments, or there is not always a result.
         limit: seconds after which an answer is taken to hang.
     """
 
