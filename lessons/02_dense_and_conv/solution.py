@@ -1,0 +1,115 @@
+"""Lesson 02, Dense and Conv: the reference solution. Generated from lesson.py by `make lessons`."""
+
+import numpy as np
+
+
+def im2col(x, kernel):
+    """Return the patches of the images `x` as columns. Each column is one patch, its pixels in the
+    order C, R, S; the columns go through the places row by row. The patch moves by one pixel
+    (stride 1), and stays inside the image (no padding), so there are Y = H - R + 1 times X = W - S
+    + 1 places.
+
+    Args:
+        x: images, array (N, C, H, W).
+        kernel: (R, S), the height and width of a patch.
+
+    Returns:
+        array (N, C·R·S, Y·X), of the dtype of x.
+    """
+    (r, s), (n, c, h, w) = kernel, x.shape
+    y, x_places = h - r + 1, w - s + 1
+    patches = np.empty((n, c, r, s, y, x_places), x.dtype)
+    for i in range(r):
+        for j in range(s):
+            patches[:, :, i, j] = x[:, :, i : i + y, j : j + x_places]
+    return patches.reshape(n, c * r * s, y * x_places)
+
+
+def conv2d_forward(columns, weight, bias):
+    """Return the output of a convolution for images that are already laid out as columns: for each
+    image, each filter and each place, the sum of the filter's weights times the patch, plus the
+    filter's bias.
+
+    Args:
+        columns: patches as `im2col` gives them, array (N, C·R·S, P).
+        weight: the filters, array (O, C, R, S).
+        bias: one number per filter, array (O,).
+
+    Returns:
+        array (N, O, P).
+    """
+    return weight.reshape(len(weight), -1) @ columns + bias[:, None]
+
+
+def conv2d_backward(grad, columns, weight):
+    """Return (dweight, dbias, dcolumns), the gradients of a convolution with respect to its
+    filters, its bias and its columns, given `grad`, the gradient with respect to its output.
+
+    Args:
+        grad: array (N, O, P).
+        columns: the patches that went in, array (N, C·R·S, P).
+        weight: the filters, array (O, C, R, S).
+
+    Returns:
+        dweight (O, C, R, S), dbias (O,), dcolumns (N, C·R·S, P).
+    """
+    flat = weight.reshape(len(weight), -1)
+    dweight = (grad @ columns.swapaxes(1, 2)).sum(axis=0).reshape(weight.shape)
+    return dweight, grad.sum(axis=(0, 2)), flat.T @ grad
+
+
+def col2im(columns, shape, kernel):
+    """Return images of `shape` to which every column was added back, at the place where `im2col`
+    took its patch from. What several patches bring to the same pixel is added up.
+
+    Args:
+        columns: array (N, C·R·S, Y·X), with rows and places in the order of `im2col`.
+        shape: (N, C, H, W) of the images.
+        kernel: (R, S).
+
+    Returns:
+        array of `shape`, of the dtype of columns.
+    """
+    (r, s), (n, c, h, w) = kernel, shape
+    y, x = h - r + 1, w - s + 1
+    pieces = columns.reshape(n, c, r, s, y, x)
+    result = np.zeros(shape, columns.dtype)
+    for i in range(r):
+        for j in range(s):
+            result[:, :, i : i + y, j : j + x] += pieces[:, :, i, j]
+    return result
+
+
+def cross_entropy(logits, labels):
+    """Return the mean over the batch of log(sum(exp(z))) - z[label], where z are the logits of an
+    image, for logits of any size: -1000 and 1000 must not overflow, nor may a very unlikely label
+    become infinitely costly.
+
+    Args:
+        logits: array (N, K).
+        labels: whole numbers from 0 to K - 1, array (N,).
+
+    Returns:
+        the loss, a number.
+    """
+    top = logits.max(axis=1)
+    log_sum = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+    return (log_sum - logits[np.arange(len(labels)), labels]).mean()
+
+
+def cross_entropy_gradient(logits, labels):
+    """Return the gradient of the mean cross-entropy with respect to the logits: for each image its
+    softmax, minus 1 at its label, divided by the number of images. It must not overflow for logits
+    such as 1000.
+
+    Args:
+        logits: array (N, K); it must not be changed.
+        labels: whole numbers from 0 to K - 1, array (N,).
+
+    Returns:
+        array (N, K).
+    """
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p = powers / powers.sum(axis=1, keepdims=True)
+    p[np.arange(len(labels)), labels] -= 1
+    return p / len(labels)
