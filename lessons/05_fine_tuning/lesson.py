@@ -36,6 +36,8 @@ import minprune as mp
 from minprune import plots
 from minprune.course import check, explore, hint, show, use
 
+mp.threads(1)  # for networks as small as these, one core is as quick as two
+
 # %% [markdown]
 # ## Three trees, not one
 #

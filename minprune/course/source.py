@@ -56,6 +56,8 @@ def read_cells(lesson: Lesson) -> list[Cell]:
     cells = []
     for cell in jupytext.reads(body, fmt="py:percent").cells:
         tags, text = cell.metadata.get("tags", []), cell.source.strip("\n") + "\n"
+        if not text.strip():
+            continue  # what stands before the first mark
         if "exercise" in tags:
             cells.append(_read_exercise(lesson, text))
         else:
