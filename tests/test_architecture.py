@@ -31,7 +31,8 @@ WALL_ROWS = (
     "prune.units prune.labels prune.drawing prune.graph prune.coupled prune.cutting",
     "prune.constancy prune.plan prune.surgery prune.schedule prune.pipeline prune",
     "minprune",
-    "experiments.config experiments.runtime experiments.sensitivity experiments.summary experiments.sweep experiments experiments.bench",
+    "experiments.config experiments.kept experiments.runtime experiments.sensitivity experiments.summary experiments.sweep experiments",
+    "experiments.bench",
     "plots speed_plots terminal bench_cli cli __main__",
 )
 WALL = [name for row in WALL_ROWS for name in row.split()]
