@@ -5,9 +5,9 @@
 Because all rows keep equally many, one loop serves several of them at once, no row needs a start, and the inputs can be taken in blocks
 that stay in the first-level cache. A position within its group fits a byte; where ``keep`` is even, two are loaded at a time.
 
-What it gains seems bounded by loads. A dense block loads each x once for six rows; here every row picks its own, so each multiplication loads
-64 bytes from the first-level cache, and its share of weights and positions on top: 1.4 loads where the dense block needs 0.4. Measured for
-LeNet-5's largest layer (500 x 800, batch 256, one thread, AVX-512, ``minprune bench patterns``), milliseconds:
+What it gains seems bounded by loads. A dense block loads each x once for six rows; here every row picks its own, so each multiplication
+loads 64 bytes from the first-level cache, and its share of weights and positions on top: 1.4 loads where the dense block needs 0.4.
+Measured for LeNet-5's largest layer (500 x 800, batch 256, one thread, AVX-512, ``minprune bench patterns``), milliseconds:
 
     kept    dense   CSR    n:m     dense / n:m   CSR / n:m
     2:4     1.24    1.91   1.13    1.10          1.69
@@ -15,13 +15,13 @@ LeNet-5's largest layer (500 x 800, batch 256, one thread, AVX-512, ``minprune b
     1:4     1.25    0.92   0.76    1.65          1.22
     1:2     1.24    1.94   1.45    0.86          1.33
 
-A quarter of the multiplications is 1.65 times as fast as all of them, half only 1.1 to 1.2 times, and 1:2, whose positions are loaded one by
-one, slower than dense. While this kernel was made, prototypes (other heights and widths of a block, rows interleaved in memory, a width
+A quarter of the multiplications is 1.65 times as fast as all of them, half only 1.1 to 1.2 times, and 1:2, whose positions are loaded one
+by one, slower than dense. While this kernel was made, prototypes (other heights and widths of a block, rows interleaved in memory, a width
 known when compiled) reached 1.0 to 1.24 for 2:4 on a machine that others used too; the best of them were interleaved and would have needed
 another storage. With all of x in the first-level cache a prototype did 2.8 billion multiplications of a vector a second where the dense
-block did 4.5, which would bound 2:4 near 1.25. That loads are what bounds it is concluded from this, not read from hardware counters.
-A convolution's taps need a look-up each, so there CSR, which resolves them beforehand and uses a weight at 16 places, is mostly quicker;
-the engine measures, and takes what is.
+block did 4.5, which would bound 2:4 near 1.25. That loads are what bounds it is concluded from this, not read from hardware counters. A
+convolution's taps need a look-up each, so there CSR, which resolves them beforehand and uses a weight at 16 places, is mostly quicker; the
+engine measures, and takes what is.
 """
 
 from __future__ import annotations
