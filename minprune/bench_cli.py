@@ -134,6 +134,50 @@ def bench_layers(
     _save(out, rows, crossover, describe_crossover(rows))
 
 
+@bench_app.command("patterns")
+def bench_patterns(
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in a batch, rounded up to whole panels of 64.")] = 256,
+    as_json: JsonOption = False,
+) -> None:
+    """LeNet-5's largest layer with n of every m weights kept: the engine's dense, CSR and n:m kernels, one thread."""
+    from minprune.experiments.bench.patterns import LAYER, time_patterns
+
+    timings = time_patterns(batch_size)
+    if as_json:
+        typer.echo(json.dumps([t.as_dict() for t in timings], indent=2))
+        return
+    table = Table(title=f"{LAYER[0]} x {LAYER[1]}, batch {timings[0].batch_size}, one thread, medians in one run, milliseconds")
+    for column in ("kept", "dense", "CSR", "n:m", "dense / n:m", "CSR / n:m"):
+        table.add_column(column, justify="right")
+    for t in timings:
+        row = t.dense_ms, t.sparse_ms, t.pattern_ms, t.dense_ms / t.pattern_ms, t.sparse_ms / t.pattern_ms
+        table.add_row(t.pattern, *(f"{value:.2f}" for value in row))
+    console.print(table)
+
+
+@bench_app.command("compact")
+def bench_compact(
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in a batch.")] = 64,
+    threads: ThreadsOption = THREADS,
+    as_json: JsonOption = False,
+) -> None:
+    """The ResNet with half its channels: dense, masked and compacted, forward and training step, and how long compacting takes."""
+    from minprune.experiments.bench.compaction import seconds_to_compact, time_compaction
+
+    timings, seconds = time_compaction(batch_size, threads), seconds_to_compact()
+    if as_json:
+        typer.echo(json.dumps([t.as_dict() for t in timings] + [{"seconds_to_compact": seconds}], indent=2))
+        return
+    table = Table(title=f"ResNet, half of its channels cut, batch {batch_size}, {threads} threads, medians in one run, milliseconds")
+    for column in ("", "dense", "masked", "compacted", "masked / compacted", "dense / compacted"):
+        table.add_column(column, justify="right" if column else "left")
+    for t in timings:
+        row = t.dense_ms, t.masked_ms, t.compacted_ms, t.masked_ms / t.compacted_ms, t.dense_ms / t.compacted_ms
+        table.add_row(t.work, *(f"{value:.2f}" for value in row))
+    console.print(table)
+    console.print(f"compacting took {seconds:.2f} s")
+
+
 def _check(out: Path | None) -> None:
     from minprune.plots import check_figure_path
 

@@ -204,6 +204,17 @@ def curve(
     finetune_epochs: FinetuneOption = None,
     jobs: JobsOption = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a dask scheduler, such as tcp://host:8786, to run there instead.")] = None,
+    train_images: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train on so many images only and validate on as many at most, drawn by the seed; the test stays whole."),
+    ] = None,
+    networks: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep every finished chain and its networks in this folder. Those that it holds are not trained again: the same command "
+            "once more, on a quiet machine, measures milliseconds only."
+        ),
+    ] = None,
     costs: Annotated[bool, typer.Option("--costs", help="Draw against parameters, MACs and measured milliseconds, side by side.")] = False,
     out: Annotated[Path, typer.Option(help="Where the figure goes (.png, .svg, .pdf); the data lie beside it as CSV.")] = Path(
         "figures/curve.png"
@@ -221,8 +232,9 @@ def curve(
         _override(training, epochs=epochs, lr=lr),
         _override(finetuning, epochs=finetune_epochs),
         timed=costs,
+        train_images=train_images,
     )
-    _draw_curve(config, Workers(jobs, cluster), out)
+    _draw_curve(config, Workers(jobs, cluster), out, networks)
 
 
 @app.command()
@@ -258,7 +270,7 @@ def sensitivity(
     console.print(f"drew {out}, its data are in {out.with_suffix('.csv')}")
 
 
-def _draw_curve(config: CurveConfig, workers: Workers, out: Path) -> None:
+def _draw_curve(config: CurveConfig, workers: Workers, out: Path, networks: Path | None = None) -> None:
     """Run, print, save and draw a curve; after Ctrl-C, save what was finished."""
     from minprune import plots
 
@@ -269,7 +281,7 @@ def _draw_curve(config: CurveConfig, workers: Workers, out: Path) -> None:
     csv = out.with_suffix(".csv")
     command = shlex.join(["minprune", *sys.argv[1:]])
     try:
-        points = run_curve(config, workers)
+        points = run_curve(config, workers, networks=networks)
     except Interrupted as interrupted:
         partial = csv.with_suffix(".partial.csv")
         save_points(interrupted.points, partial, f"{command} (interrupted)")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
+from pathlib import Path
+
+HERE = str(Path(__file__).parent)
 
 
 class ShapeError(ValueError):
@@ -20,6 +24,14 @@ class CheckpointError(ValueError):
 
 class DataError(RuntimeError):
     """A data set that could not be found, fetched or read; the message says how to place it by hand."""
+
+
+def callers_level() -> int:
+    """The ``stacklevel`` at which a warning, given by who asks, points at the line outside this package that led there."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(HERE):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def check_name(kind: str, name: object, known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from minprune.experiments import DENSE, as_good_as_dense, dense_control, summarise
 from minprune.files import atomic_write
 from minprune.models import MODELS
+from minprune.tensor import Array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +76,7 @@ def pruning_curve(points: pd.DataFrame, num_classes: int, title: str = "") -> Fi
     return figure
 
 
+ACCURACIES = (0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)  # of which an axis is marked at those that it shows
 COSTS = {"parameters": "parameters", "macs": "MACs per image", "ms": "milliseconds for 64 images, one thread"}
 
 
@@ -85,11 +87,12 @@ def cost_curves(points: pd.DataFrame, num_classes: int) -> Figure:
         points: the raw points of ``run_curve`` with a ``timed`` config.
         num_classes: for the line at chance level.
 
-    All axes of costs are logarithmic and run from dense on the left to small on the right. Of points between which nothing was cut, as
-    happens where there are few units, the last is drawn, which was trained longest.
+    All axes of costs are logarithmic and run from dense on the left to small on the right. The axis of accuracy is logarithmic in the
+    error, so that from 98 to 99 % is as far as from 80 to 90 %: good networks do not crowd at the top. Of points between which nothing was
+    cut, as happens where there are few units, the last is drawn, which was trained longest.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     table = summarise(points)
     dense = dense_control(table)
@@ -104,7 +107,7 @@ def cost_curves(points: pd.DataFrame, num_classes: int) -> Figure:
             for method, rows in _distinct(table).groupby("method", sort=False):
                 (line,) = axes.plot(rows[cost], rows["accuracy"], label=_short(points, str(method)), zorder=4)
                 low, high = rows["accuracy"] - rows["std"], (rows["accuracy"] + rows["std"]).clip(upper=1)
-                axes.fill_between(rows[cost], low, high, color=line.get_color(), alpha=0.2, lw=0, zorder=3)
+                axes.fill_between(rows[cost], low, high, color=line.get_color(), alpha=0.15, lw=0, zorder=3)
                 ends.append((_short(points, str(method)), float(rows["accuracy"].iloc[-1]), str(line.get_color())))
             axes.set_xscale("log")
             axes.invert_xaxis()
@@ -113,13 +116,27 @@ def cost_curves(points: pd.DataFrame, num_classes: int) -> Figure:
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.tick_params(axis="x", rotation=45)
             axes.set_xlabel(f"{label} (logarithmic)")
-            axes.set_ylim(0, 1.02)
-        panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        panels[0].set_ylabel("test accuracy")
+        panels[0].set_yscale("function", functions=(_from_error, _to_error))
+        best = float((table["accuracy"] + table["std"]).max())
+        panels[0].set_ylim(min(0.5 / num_classes, 0.05), 1 - max(1 - best, 1e-3) / 1.3)
+        panels[0].yaxis.set_major_locator(FixedLocator([a for a in ACCURACIES if a <= panels[0].get_ylim()[1]]))
+        panels[0].yaxis.set_minor_locator(NullLocator())
+        panels[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+        panels[0].set_ylabel("test accuracy (logarithmic in the error)")
         _label_ends(panels[-1], ends)
         about = f"mean ± 1 standard deviation, n = {points['seed'].nunique()} seeds"
         figure.suptitle(f"{_model_name(points)} on {points['data'].iloc[0]}, by what is cut in one piece: {about}", x=0.01, ha="left")
     return figure
+
+
+def _from_error(accuracy: Array) -> Array:
+    """Where an accuracy stands on an axis that is logarithmic in the error."""
+    return -np.log10(np.clip(1 - np.asarray(accuracy), 1e-6, None))
+
+
+def _to_error(height: Array) -> Array:
+    """The accuracy that stands there."""
+    return 1 - 10 ** -np.asarray(height)
 
 
 def _distinct(table: pd.DataFrame) -> pd.DataFrame:
@@ -159,13 +176,13 @@ def describe_costs(points: pd.DataFrame) -> str:
 
 def _label_ends(axes: Axes, ends: list[tuple[str, float, str]]) -> None:
     """Write each line's name beside its right end, moved apart where ends lie close."""
-    low, high = axes.get_ylim()
     order = sorted(ends, key=lambda end: end[1])
-    heights = _spread_out([(y - low) / (high - low) for _, y, _ in order], LABEL_GAP)
-    for (name, y, color), height in zip(order, heights, strict=True):
+    low, *at, high = axes.yaxis.get_transform().transform(np.array([axes.get_ylim()[0], *(y for _, y, _ in order), axes.get_ylim()[1]]))
+    shares = [float((y - low) / (high - low)) for y in at]
+    for (name, _, color), share, height in zip(order, shares, _spread_out(shares, LABEL_GAP), strict=True):
         axes.annotate(
             name,
-            xy=(1.0, (y - low) / (high - low)),
+            xy=(1.0, share),
             xytext=(1.035, height),
             xycoords="axes fraction",
             textcoords="axes fraction",

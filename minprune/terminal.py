@@ -35,14 +35,22 @@ def print_curve(points: pd.DataFrame) -> None:
 
 
 def print_costs(points: pd.DataFrame) -> None:
-    """A table of the dense network and, of each method, the smallest network that is within one standard deviation of the dense control."""
+    """A table of the dense network and, of each method, the smallest network that is within one standard deviation of the dense control.
+
+    A method without such a network has a row that says "none".
+    """
     table = summarise(points)
     shown = Table(title="Within one standard deviation of the dense control, the smallest of each method")
     for column in ("", "accuracy", "parameters", "MACs", "ms/64"):
         shown.add_column(column, justify="right" if column else "left", no_wrap=bool(column))
-    for _, row in [*table[table["density"] == 1].head(1).iterrows(), *as_good_as_dense(table).iterrows()]:
+    best = as_good_as_dense(table).set_index("method", drop=False)
+    for method in table["method"].unique():
+        if method != DENSE and method not in best.index:
+            shown.add_row(method, "none")
+            continue
+        row = table[table["density"] == 1].iloc[0] if method == DENSE else best.loc[method]
         sizes = f"{row['parameters']:,.0f}", f"{row['macs']:,.0f}", f"{row['ms']:.2f}"
-        shown.add_row(row["method"], f"{row['accuracy']:.1%} ± {row['std']:.1%}", *sizes)
+        shown.add_row(method, f"{row['accuracy']:.2%} ± {row['std']:.2%}", *sizes)
     console.print(shown)
 
 

@@ -14,8 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 import minprune
-from minprune import checkpoint, cli
+from minprune import backend, checkpoint, cli
 from minprune.experiments import load_points
+from minprune.experiments.bench.compaction import CompactionTiming, forward_call, network, training_call
+from minprune.experiments.bench.patterns import KERNELS, PatternTiming, kernel_call
 from minprune.experiments.bench.train import TrainTiming
 
 FAST = ["--model", "lenet300100", "--data", "digits", "--epochs", "1"]
@@ -49,6 +51,8 @@ def message_of(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, *
         ["bench", "train"],
         ["bench", "sparse"],
         ["bench", "layers"],
+        ["bench", "patterns"],
+        ["bench", "compact"],
     ],
 )
 def test_help_is_there_for_every_command(command: list[str]) -> None:
@@ -121,6 +125,30 @@ def test_bench_prints_json_with_the_ratio(monkeypatch: pytest.MonkeyPatch) -> No
     assert row["speedup"] == 2.0
     assert row["memory_ratio"] is None
     assert "2.00" in run("bench", "train")
+
+
+def test_bench_patterns_and_compact_print_their_ratios(monkeypatch: pytest.MonkeyPatch) -> None:
+    patterns, compacted = [PatternTiming("2:4", 256, 3.0, 4.0, 2.0)], [CompactionTiming("forward", 64, 2, 9.0, 10.0, 4.0)]
+    monkeypatch.setattr("minprune.experiments.bench.patterns.time_patterns", lambda *_: patterns)
+    monkeypatch.setattr("minprune.experiments.bench.compaction.time_compaction", lambda *_: compacted)
+    (row,) = json.loads(run("bench", "patterns", "--json"))
+    assert (row["over_dense"], row["over_sparse"]) == (1.5, 2.0)
+    assert "1.50" in run("bench", "patterns")
+    row, surgery = json.loads(run("bench", "compact", "--json"))
+    assert (row["over_masked"], row["over_dense"]) == (2.5, 2.25)
+    assert surgery["seconds_to_compact"] > 0
+    assert "2.50" in run("bench", "compact")
+
+
+def test_the_benchmarks_networks_and_kernels_run() -> None:
+    for name in ("dense", "masked", "compacted"):
+        assert forward_call(name, 2)().shape == (2, 10)
+        training_call(name, 2)()
+    sizes = [sum(p.size for p in network(name).parameters()) for name in ("masked", "compacted")]
+    assert sizes[1] < 0.3 * sizes[0]
+    if backend.kernels_run():
+        for kernel in KERNELS:
+            kernel_call("2:4", kernel, 1)()
 
 
 def test_sensitivity_draws_a_figure_with_its_data_beside_it_and_suggests_budgets(tmp_path: Path) -> None:

@@ -39,10 +39,10 @@ Shape = tuple[int, ...]
 MOST = parallel.available()
 BATCHES = (1, 2, 3, 16, 17, 37, 64, 130)
 DENSITIES = (1.0, 0.5, 0.1, 0.01, 0.0)
-PATHS: dict[str, Callable[[Layer], bool]] = {
-    "dense": lambda _: False,
-    "sparse": lambda _: True,
-    "mixed": lambda layer: layer.output % 2 == 0,
+PATHS: dict[str, Callable[[Layer], str]] = {
+    "dense": lambda _: "dense",
+    "sparse": lambda _: "sparse",
+    "mixed": lambda layer: ("sparse", "dense")[layer.output % 2],
 }
 
 

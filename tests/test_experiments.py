@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -124,6 +126,40 @@ def test_a_timed_curve_says_which_runtime_took_how_long() -> None:
     table = run_curve(config, Workers(jobs=1), progress=False)
     assert (table["ms"] > 0).all()
     assert set(table["runtime"]) <= {"network", "engine"}
+
+
+def timed_config(epochs: int = 0) -> CurveConfig:
+    methods = (Method("magnitude", "one-shot"), Method("magnitude", "one-shot", granularity="channel"))
+    return CurveConfig("smallconvnet", "digits", methods, (0.1,), (0,), Recipe(epochs=epochs), Recipe(epochs=0), timed=True)
+
+
+def test_chains_that_a_folder_holds_are_timed_but_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run_curve(timed_config(), Workers(jobs=1), networks=tmp_path, progress=False)
+    assert len(list(tmp_path.glob("*.json"))) == 3
+    monkeypatch.setattr("minprune.experiments.sweep.train_dense", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("minprune.experiments.sweep.quickest", lambda model, _: ("engine", float(sum(p.size for p in model.parameters()))))
+    again = run_curve(timed_config(), Workers(jobs=1), networks=tmp_path, progress=False)
+    costs = ["runtime", "ms"]
+    pd.testing.assert_frame_equal(again.drop(columns=costs), first.drop(columns=costs))
+    channels = again[again["method"].str.endswith("channel")]
+    np.testing.assert_array_equal(channels["ms"], channels["parameters"])  # the compacted network of each point was loaded
+    (tmp_path / "dense-seed0.json").unlink()
+    with pytest.raises(pytest.fail.Exception, match="trained again"):
+        run_curve(timed_config(), Workers(jobs=1), networks=tmp_path, progress=False)
+
+
+def test_a_folder_of_another_experiment_is_refused(tmp_path: Path) -> None:
+    run_curve(timed_config(), Workers(jobs=1), networks=tmp_path, progress=False)
+    with pytest.raises(ValueError, match="is of another experiment"):
+        run_curve(timed_config(epochs=1), Workers(jobs=1), networks=tmp_path, progress=False)
+
+
+def test_training_may_be_limited_to_some_images_but_not_the_test() -> None:
+    whole, some = (replace(timed_config(), train_images=n).load_data(1) for n in (None, 100))
+    assert (len(some.train), len(some.val), len(some.test)) == (100, 100, len(whole.test))
+    assert {image.tobytes() for image in some.train.images} <= {image.tobytes() for image in whole.train.images}
+    with pytest.raises(ValueError, match="train_images expected a number from 1 to"):
+        replace(timed_config(), train_images=10**6).load_data(0)
 
 
 def test_all_runtimes_compute_the_same() -> None:

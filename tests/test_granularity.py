@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minprune as mp
-from minprune import ops
+from minprune import backend, ops
 from minprune.gradcheck import gradcheck
 from minprune.nn import BatchNorm2d, Conv2d, GroupedConv2d, Linear, ReLU, Sequential
 from minprune.prune import NM, Block, granularity, make_masks, score, unit_sparsity
@@ -213,6 +213,46 @@ def test_grouped_convolution_is_one_convolution_per_group(groups: int, stride, p
     parts = [slow.conv2d(*piece, *pair) for piece in pieces]
     np.testing.assert_allclose(ops.grouped_conv2d(x, w, b, stride, padding).data, np.concatenate(parts, axis=1))
     gradcheck(lambda *a: ops.grouped_conv2d(*a, stride, padding), x, w, b, rng=RNG)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6, 12])
+@pytest.mark.parametrize("density", [None, 0.6, 0.2])
+def test_grouped_convolution_and_its_gradients_are_the_same_on_every_backend(groups: int, density: float | None) -> None:
+    rng = np.random.default_rng(5)
+    layer = GroupedConv2d(12, 24, 3, groups=groups, stride=(1, 2), padding=1, rng=rng)
+    if density is not None:
+        layer.weight.set_mask(rng.random(layer.weight.shape) < density)
+    x, dy = rng.standard_normal((5, 12, 7, 6)).astype(np.float32), rng.standard_normal((5, 24, 7, 3)).astype(np.float32)
+    found = {}
+    for name in ("numpy", "auto", "auto"):  # the second time with what is remembered of the mask
+        with backend.using(name):
+            layer.zero_grad()
+            image = mp.Tensor(x, requires_grad=True)
+            y = layer(image)
+            (y * dy).sum().backward()
+            found[name] = y.data, image.grad, layer.weight.grad, layer.bias.grad
+    for a, b in zip(found["numpy"], found["auto"], strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-4 * np.abs(a).max())
+    if density is not None:
+        assert not layer.weight.grad[~layer.weight.mask].any()
+
+
+def test_many_groups_take_the_kernels_for_pruned_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not backend.kernels_run():
+        pytest.skip("needs the kernels")
+    from minprune.fast import conv
+
+    calls, original = [], conv.sparse_forward
+    monkeypatch.setattr(conv, "sparse_forward", lambda *a: calls.append(1) or original(*a))
+    x, layer = np.ones((2, 16, 5, 5), np.float32), GroupedConv2d(16, 16, 3, groups=16, rng=RNG)
+    layer(mp.Tensor(x))
+    assert len(calls) == 1
+    pair = GroupedConv2d(16, 16, 3, groups=2, rng=RNG)
+    pair(mp.Tensor(x))
+    assert len(calls) == 1  # half full: a dense convolution per group
+    pair.weight.set_mask(RNG.random(pair.weight.shape) < 0.2)
+    pair(mp.Tensor(x))
+    assert len(calls) == 2
 
 
 def test_groups_that_do_not_divide_are_refused() -> None:

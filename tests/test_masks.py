@@ -546,3 +546,16 @@ def test_a_cut_that_fails_leaves_the_model_as_it_was(arguments: dict, error: typ
     with pytest.raises(error, match=message):
         prune.cut(model, **arguments)
     assert_unchanged(model, before)
+
+
+def test_the_guards_warning_points_at_the_line_that_asked() -> None:
+    model = mp.models.LeNet300100((1, 8, 8), 10, rng=np.random.default_rng(0))
+    scores = mp.prune.score(model, "magnitude")
+    for ask in (
+        lambda: prune.make_masks(scores, 1.0),
+        lambda: mp.prune.cut(model.copy(), 1.0),
+        lambda: mp.prune.cut(model.copy(), 1.0, granularity="channel"),
+    ):
+        with pytest.warns(GuardWarning) as caught:
+            ask()
+        assert {w.filename for w in caught} == {__file__}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -78,6 +79,8 @@ def test_cost_curves_draw_every_method_against_each_cost(timed: pd.DataFrame) ->
         assert len(lines["channel"].get_xdata()) == 2
         left, right = axes.get_xlim()
         assert left > right
+        heights = axes.yaxis.get_transform().transform(np.array([0.8, 0.9, 0.98, 0.99]))
+        assert heights[1] - heights[0] == pytest.approx(heights[3] - heights[2])
     assert {"dense control", "chance", "weight", "channel"} == {text.get_text() for text in panels[-1].texts}
 
 

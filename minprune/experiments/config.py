@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from minprune import data, models
-from minprune.data import Splits
+from minprune.data import Split, Splits
 from minprune.errors import check_name
 from minprune.models import ImageModel
 from minprune.prune import CRITERIA, NM, SCOPES
@@ -61,7 +61,8 @@ class CurveConfig:
     ``densities`` are shares of the prunable weights (or of the granularity's units) that remain, descending, all below 1; the dense
     network is always measured. Every point at the i-th density has had the same training: ``training`` and then i times
     ``finetuning.epochs`` epochs, whatever its method. So has the dense control at the end of its line. With ``timed`` every point is run
-    as ``runtime.quickest`` says, and its milliseconds are among its columns.
+    as ``runtime.quickest`` says, and its milliseconds are among its columns. ``train_images`` trains on so many images only, and
+    validates on as many at most, drawn by the seed; the test stays whole.
     """
 
     model: str
@@ -72,6 +73,7 @@ class CurveConfig:
     training: Recipe = field(default_factory=lambda: RECIPES["digits"][0])
     finetuning: Recipe = field(default_factory=lambda: RECIPES["digits"][1])
     timed: bool = False
+    train_images: int | None = None
 
     def __post_init__(self) -> None:
         check_name("model", self.model, models.MODELS)
@@ -84,12 +86,28 @@ class CurveConfig:
             raise ValueError(f"expected at least one method and one seed, got {len(self.methods)} and {len(self.seeds)}")
 
     def load_data(self, seed: int) -> Splits:
-        """The data set, divided by ``seed``."""
-        return data.load(self.data, seed=seed)
+        """The data set, divided by ``seed``.
+
+        Raises:
+            ValueError: it has fewer training images than ``train_images``.
+        """
+        splits = data.load(self.data, seed=seed)
+        if self.train_images is None:
+            return splits
+        if not 1 <= self.train_images <= len(splits.train):
+            raise ValueError(f"train_images expected a number from 1 to {len(splits.train)}, got {self.train_images}")
+        rng = np.random.default_rng(seed)
+        return replace(splits, train=_some(splits.train, self.train_images, rng), val=_some(splits.val, self.train_images, rng))
 
     def make_model(self, splits: Splits, rng: np.random.Generator) -> ImageModel:
         """A fresh network that fits the data."""
         return make_model(self.model, splits, rng)
+
+
+def _some(split: Split, most: int, rng: np.random.Generator) -> Split:
+    """At most so many images, in their order."""
+    chosen = np.sort(rng.permutation(len(split))[:most])
+    return Split(split.images[chosen], split.labels[chosen])
 
 
 def make_model(name: str, splits: Splits, rng: np.random.Generator, **arguments: Any) -> ImageModel:

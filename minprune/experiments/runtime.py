@@ -19,7 +19,7 @@ from minprune.nn import Module
 from minprune.tape import no_grad
 
 BATCH = 64  # images
-REPEATS = 100
+TIME = 200.0  # milliseconds to measure for, about, by 10 calls at least and 100 at most
 
 
 def runtimes(model: Module, input_shape: tuple[int, ...]) -> dict[str, Callable[[Any], Any]]:
@@ -39,8 +39,13 @@ def quickest(model: Module, input_shape: tuple[int, ...]) -> tuple[str, float]:
     parallel.threads(1)
     try:
         with model.evaluating(), no_grad():
-            times = {name: measure(partial(call, x), repeats=REPEATS).median for name, call in runtimes(model, input_shape).items()}
+            times = {name: _median(partial(call, x)) for name, call in runtimes(model, input_shape).items()}
     finally:
         parallel.threads(before)
     name = min(times, key=times.__getitem__)
     return name, times[name]
+
+
+def _median(call: Callable[[], Any]) -> float:
+    first = measure(call, warmup=2, repeats=3).median
+    return measure(call, repeats=int(np.clip(TIME / first, 10, 100))).median

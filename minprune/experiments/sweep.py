@@ -2,7 +2,7 @@
 
 Chains run in parallel, on the cores of this machine (joblib) or on a dask cluster. Each writes its points to a journal as they are
 finished, so that an interrupted run keeps them. All methods of a seed start from the same trained weights and see the images in the same
-order.
+order. Times are measured at the end, one network after another in this process, when no chain disturbs them any more.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minprune import checkpoint
 from minprune.data import Splits
 from minprune.experiments.config import DENSE, CurveConfig, Method
+from minprune.experiments.kept import Chain, Point, load_network, load_points_of, save_chain
 from minprune.experiments.runtime import quickest
 from minprune.metrics import macs, saved_bytes, size
 from minprune.nn import Module
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 CUBIC_SHARE = 2 / 3  # of the training steps over which a cubic schedule prunes; the rest lets the network settle
 CUBIC_CUTS = 10
 
-Point = dict[str, Any]
 State = dict[str, Array]
 
 
@@ -55,34 +56,62 @@ class Interrupted(KeyboardInterrupt):
         self.points = points
 
 
-def run_curve(config: CurveConfig, workers: Workers | None = None, *, progress: bool = True) -> pd.DataFrame:
+def run_curve(config: CurveConfig, workers: Workers | None = None, *, networks: Path | None = None, progress: bool = True) -> pd.DataFrame:
     """All points of a curve, a row each, ordered by method, seed and density.
 
     Columns: model, data, method, seed, density (asked for, in units of the granularity), kept (weights that remain, of ``prunable``),
     parameters (biases and all), macs (sparse, per image), bytes (saved file), epochs (of fine-tuning behind this point), val_accuracy,
     test_accuracy, guarded (the guard had to keep a layer alive); where the config says timed, runtime and ms (of a batch of 64 images).
 
+    Args:
+        networks: a folder that keeps every finished chain, for a ``timed`` config with its networks. Chains that it holds already are not
+            run again: a second call measures nothing but times.
+
     Raises:
-        Interrupted: Ctrl-C; carries the finished points.
+        Interrupted: Ctrl-C; carries the finished points, without times.
+        ValueError: the folder holds another experiment.
     """
     from tqdm.auto import tqdm
 
     workers = workers or Workers()
     chains = [(method, seed) for seed in config.seeds for method in (None, *config.methods)]
-    total = sum(len(method.densities(config.densities) if method else config.densities) + 1 for method, _ in chains)
     with ExitStack() as stack:
         journal = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="minprune-curve-")))
-        parallel = stack.enter_context(_parallel(workers, max_jobs=len(chains)))
+        folder = networks or journal / "networks"
+        done = {chain: load_points_of(folder, config, *chain) for chain in chains}
+        missing = [chain for chain, points in done.items() if points is None]
+        kept = [point for points in done.values() for point in points or []]
+        total = sum(len(method.densities(config.densities) if method else config.densities) + 1 for method, _ in missing)
+        parallel = stack.enter_context(_parallel(workers, max_jobs=max(len(missing), 1)))
         bar = stack.enter_context(tqdm(total=total, desc="dense networks", unit="point", disable=None if progress else True))
         stack.enter_context(_watch(journal, bar))
-        finished: list[list[Point]] = []
         try:
-            states = dict(zip(config.seeds, parallel(train_dense, [(config, seed) for seed in config.seeds]), strict=True))
+            seeds = sorted({seed for _, seed in missing})
+            states = dict(zip(seeds, parallel(train_dense, [(config, seed) for seed in seeds]), strict=True))
             bar.set_description("pruned networks")
-            finished.extend(parallel(run_chain, [(config, method, seed, states[seed], journal) for method, seed in chains]))
+            finished = parallel(run_chain, [(config, method, seed, states[seed], journal) for method, seed in missing])
+            for (method, seed), chain in zip(missing, finished, strict=True):
+                save_chain(folder, config, method, seed, chain)
+                done[method, seed] = chain.points
+            if config.timed:
+                bar.set_description("times")
+                done = {chain: _timed(folder, *chain, points or []) for chain, points in done.items()}
         except KeyboardInterrupt:
-            raise Interrupted(_table(config, _read_journal(journal))) from None
-    return _table(config, [point for points in finished for point in points])
+            raise Interrupted(_table(config, kept + _read_journal(journal))) from None
+    return _table(config, [point for points in done.values() for point in points or []])
+
+
+def _timed(folder: Path, method: Method | None, seed: int, points: list[Point]) -> list[Point]:
+    """The points with the quicker runtime of each network and its milliseconds; where nothing was cut, those of the first point."""
+    timed: list[Point] = []
+    for i, point in enumerate(points):
+        if timed and point["density"] == 1:
+            timing = {what: timed[0][what] for what in ("runtime", "ms")}
+        else:
+            network = load_network(folder, method, seed, i)
+            timing = dict(zip(("runtime", "ms"), quickest(network, network.input_shape), strict=True))
+        timed.append(point | timing)
+    return timed
 
 
 def train_dense(config: CurveConfig, seed: int) -> State:
@@ -94,20 +123,22 @@ def train_dense(config: CurveConfig, seed: int) -> State:
     return model.state_dict()
 
 
-def run_chain(config: CurveConfig, method: Method | None, seed: int, state: State, journal: Path | None = None) -> list[Point]:
+def run_chain(config: CurveConfig, method: Method | None, seed: int, state: State, journal: Path | None = None) -> Chain:
     """All points of one method (None: the dense control, which is only trained further) and one seed."""
     _leave_ctrl_c_to_the_parent()
-    points = []
-    for point in chain_points(config, method, seed, state):
+    points, networks = [], []
+    for point, shipped in chain_points(config, method, seed, state):
         points.append(point)
+        if config.timed:
+            networks.append(checkpoint.to_bytes(shipped))
         if journal is not None and journal.is_dir():  # not so on another machine of a cluster
             with open(journal / f"{method.label if method else DENSE} {seed}.jsonl", "a", encoding="utf-8") as file:
                 file.write(json.dumps(point) + "\n")
-    return points
+    return Chain(points, networks)
 
 
-def chain_points(config: CurveConfig, method: Method | None, seed: int, state: State) -> Iterator[Point]:
-    """The points of one chain, from the dense network to the sparsest."""
+def chain_points(config: CurveConfig, method: Method | None, seed: int, state: State) -> Iterator[tuple[Point, Module]]:
+    """The points of one chain with their networks, from the dense one to the sparsest."""
     splits = config.load_data(seed)
     dense: Module = config.make_model(splits, np.random.default_rng(seed))
     dense.load_state_dict(state)
@@ -115,11 +146,10 @@ def chain_points(config: CurveConfig, method: Method | None, seed: int, state: S
     name = method.label if method else DENSE
     how = _cut(method)
 
-    def point(model: Module, density: float, epochs: int, guarded: bool = False) -> Point:
+    def point(model: Module, density: float, epochs: int, guarded: bool = False) -> tuple[Point, Module]:
         shipped = how.shipped(model, splits)
         row = {"method": name, "seed": seed, "density": density, "epochs": epochs} | _measure(model, shipped, splits)
-        timing = dict(zip(("runtime", "ms"), quickest(shipped, splits.image_shape), strict=True)) if config.timed else {}
-        return row | {"guarded": guarded} | timing
+        return row | {"guarded": guarded}, shipped
 
     yield point(dense, 1.0, 0)
     model = dense

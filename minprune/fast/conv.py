@@ -16,7 +16,7 @@ Array = np.ndarray
 lay = lanes.as_lanes
 MOST_WASTE = 1.3  # how much larger than dy the image may be for its gradient to be taken by convolution
 
-__all__ = ["bias_grad", "forward", "input_grad", "lay", "pad", "view", "weight_grad"]
+__all__ = ["bias_grad", "forward", "input_grad", "lay", "pad", "sparse_pays", "view", "weight_grad"]
 
 
 def pad(x: Array, padding: tuple[int, int]) -> Array:
@@ -66,6 +66,11 @@ def sparse_forward(padded: Array, filters: Filters, geometry: Geometry, out_size
     values, starts, image = flat(filters.weight).take(pattern.row_index), pattern.row_starts, _image(geometry, out_size, w)
     lean.forward(padded.reshape(-1), offsets, values, starts, _bias(filters), out.reshape(-1), image, width, parts())
     return out
+
+
+def sparse_pays(mask: Array) -> bool:
+    """Whether all three products with a weight pruned by ``mask`` are quicker for leaving its zeros out."""
+    return sparsity.lean(mask, min(sparsity.FORWARD, sparsity.INPUT_GRAD, sparsity.WEIGHT_GRAD)) is not None
 
 
 def _bias(filters: Filters) -> Array:

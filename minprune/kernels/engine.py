@@ -17,20 +17,33 @@ from numba import prange
 
 from minprune.kernels.compile import inline, kernel
 from minprune.kernels.elementwise import copy
-from minprune.kernels.fields import ADD, DENSE_CONV, DENSE_LINEAR, KIND, MAX_POOL, MEAN_POOL, SCALE, SPARSE_CONV, SPARSE_LINEAR, WIDE
+from minprune.kernels.fields import (
+    ADD,
+    DENSE_CONV,
+    DENSE_LINEAR,
+    KIND,
+    MAX_POOL,
+    MEAN_POOL,
+    PATTERN_CONV,
+    PATTERN_LINEAR,
+    SCALE,
+    SPARSE_CONV,
+    SPARSE_LINEAR,
+    WIDE,
+)
 from minprune.kernels.micro import LANES, transpose_block
 from minprune.kernels.products import part
 from minprune.kernels.unweighted import combine, pool, scale
-from minprune.kernels.weighted import dense_conv, dense_linear, sparse_conv, sparse_linear
+from minprune.kernels.weighted import dense_conv, dense_linear, pattern_linear, sparse_conv, sparse_linear
 
 
 @kernel
 def run(x, out, work, steps, arrays, entry, exits, width, workers):
     """Carry all images x (N, ...) through the program; flat results go to ``out`` (N, features).
 
-    ``work`` is (workers, floats). ``arrays`` is (dense weights, kept weights with 16-bit offsets, those offsets, the same with 32 bits, row
-    starts, biases, tables); ``entry`` is the input's (region, channels, rows, columns, plane, row), ``exits`` has a row of the same for
-    every result.
+    ``work`` is (workers, floats). ``arrays`` is (dense weights and those of patterns, kept weights with 16-bit offsets, those offsets, the
+    same with 32 bits, row starts, biases, tables, positions of patterns); ``entry`` is the input's (region, channels, rows, columns,
+    plane, row), ``exits`` has a row of the same for every result.
     """
     n = x.shape[0]
     panels = (n + width - 1) // width
@@ -61,15 +74,15 @@ def run_panel(x, out, work, steps, arrays, entry, exits, first, last, width):
 @inline
 def run_step(step, work, arrays, width):
     """One step, of whatever kind."""
-    dense, narrow, narrow_offsets, wide, wide_offsets, starts, biases, tables = arrays
+    dense, narrow, narrow_offsets, wide, wide_offsets, starts, biases, tables, positions = arrays
     kind = step[KIND]
     if kind == SPARSE_CONV:
         if step[WIDE]:
             sparse_conv(step, work, wide, wide_offsets, starts, biases, width)
         else:
             sparse_conv(step, work, narrow, narrow_offsets, starts, biases, width)
-    elif kind == DENSE_CONV:
-        dense_conv(step, work, dense, biases, tables, width)
+    elif kind in (DENSE_CONV, PATTERN_CONV):
+        dense_conv(step, work, dense, positions, biases, tables, width)
     elif kind == SPARSE_LINEAR:
         if step[WIDE]:
             sparse_linear(step, work, wide, wide_offsets, starts, biases, width)
@@ -77,6 +90,8 @@ def run_step(step, work, arrays, width):
             sparse_linear(step, work, narrow, narrow_offsets, starts, biases, width)
     elif kind == DENSE_LINEAR:
         dense_linear(step, work, dense, biases, tables, width)
+    elif kind == PATTERN_LINEAR:
+        pattern_linear(step, work, dense, positions, biases, tables, width)
     elif kind in (MAX_POOL, MEAN_POOL):
         pool(step, work, kind == MEAN_POOL, width)
     elif kind == SCALE:

@@ -31,7 +31,7 @@ DOT_BLOCKS = {100 * rows + taps: (rows, taps) for rows in range(1, HOST.dot_rows
 CHAINS = 8  # sums that must be under way at once to hide the latency of an addition
 
 
-def _open(context: Any, builder: Any, signature: Any, arguments: Any) -> tuple[Emitter, list[Any]]:
+def open_block(context: Any, builder: Any, signature: Any, arguments: Any) -> tuple[Emitter, list[Any]]:
     """An emitter, and the arguments with every array replaced by the address of its first element."""
     e = Emitter(builder, LANES)
     kinds = signature.args
@@ -73,7 +73,7 @@ def dense_block(
     signature = types.void(N, N, x, N, offset, N, N, w, N, N, N, start, N, types.float32, out, N, out_offset, N)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        e, a = _open(context, builder, signature, arguments)
+        e, a = open_block(context, builder, signature, arguments)
         rows, vectors, x, x_at, offset, width, count, w, w_at, w_row, w_step, start, start_at, floor, out, out_at, places, places_at = a
         x, w, out, places, floor = e.at(x, x_at), e.at(w, w_at), e.at(out, out_at), e.at(places, places_at), e.splat(floor)
 
@@ -116,7 +116,7 @@ def sparse_row(typing, places, vectors, x, x_at, x_step, offset, width, value, l
     signature = types.void(N, N, x, N, N, offset, N, value, N, N, types.float32, N, types.float32, out, N, N)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        e, a = _open(context, builder, signature, arguments)
+        e, a = open_block(context, builder, signature, arguments)
         places, vectors, x, x_at, x_step, offset, width, value, lo, hi, start, from_out, floor, out, out_at, out_step = a
         x, out, start, floor = e.at(x, x_at), e.at(out, out_at), e.splat(start), e.splat(floor)
 
@@ -170,7 +170,7 @@ def dot_block(typing, rows, taps, x, x_at, offset, offset_at, width, dy, dy_at, 
     signature = types.void(N, N, x, N, offset, N, N, dy, N, N, three, three, N, N, out, N, N)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        e, a = _open(context, builder, signature, arguments)
+        e, a = open_block(context, builder, signature, arguments)
         rows, taps, x, x_at, offset, offset_at, width, dy, dy_at, dy_row, pages, lines, runs, add, out, out_at, out_row = a
         x, dy, offset, out = e.at(x, x_at), e.at(dy, dy_at), e.at(offset, offset_at), e.at(out, out_at)
         nest = [[builder.extract_value(level, n) for n in range(3)] for level in (pages, lines)]
@@ -219,7 +219,7 @@ def max_row(typing, columns, vectors, x, x_at, window_y, window_x, x_row, x_step
     signature = types.void(N, N, x, N, N, N, N, N, out, N, N)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        e, a = _open(context, builder, signature, arguments)
+        e, a = open_block(context, builder, signature, arguments)
         columns, vectors, x, x_at, window_y, window_x, x_row, x_step, out, out_at, out_step = a
         x, out, zero = e.at(x, x_at), e.at(out, out_at), constant(0)
 
@@ -257,7 +257,7 @@ def transpose_block(typing, x, x_at, x_row, out, out_at, out_row):
     signature = types.void(x, N, N, out, N, N)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        e, a = _open(context, builder, signature, arguments)
+        e, a = open_block(context, builder, signature, arguments)
         x, x_at, x_row, out, out_at, out_row = a
         x, out = e.at(x, x_at), e.at(out, out_at)
         rows = [e.load(e.at(x, e.times(x_row, i))) for i in range(LANES)]
@@ -286,7 +286,7 @@ def max_pairs(typing, upper, lower, count, x, out, out_at):
     signature = types.void(N, N, N, x, out, N)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        e, (upper, lower, count, x, out, out_at) = _open(context, builder, signature, arguments)
+        e, (upper, lower, count, x, out, out_at) = open_block(context, builder, signature, arguments)
         even, odd = list(range(0, 2 * LANES, 2)), list(range(1, 2 * LANES, 2))
 
         def step(p: Any, nothing: list[Any]) -> list[Any]:

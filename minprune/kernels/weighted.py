@@ -1,4 +1,7 @@
-"""A program's steps that multiply: convolutions and Dense layers, dense and sparse, in a panel or in an image. See ``engine``."""
+"""A program's steps that multiply: convolutions and Dense layers, dense, sparse and of a pattern n:m, in a panel or in an image.
+
+See ``engine``.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,14 @@ from minprune.kernels.compile import inline, summing_inline
 from minprune.kernels.fields import (
     BIAS_AT,
     CHANNELS,
+    KEEP,
+    KEPT,
+    KIND,
+    OF,
     OUTPUTS,
+    PATTERN_CONV,
     PLANES_AT,
+    POSITIONS_AT,
     RELU,
     SCRATCH,
     SOURCE,
@@ -31,9 +40,11 @@ from minprune.kernels.fields import (
 from minprune.kernels.host import HOST
 from minprune.kernels.lean import sparse_run
 from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, max_pairs, max_row, sparse_row
-from minprune.kernels.products import part, rows_of, vectors_at
+from minprune.kernels.pattern import HEIGHT, pattern_block, tap_pattern_block
+from minprune.kernels.products import ceil_div, part, rows_of, vectors_at
 
 ROWS = HOST.rows(4)
+NEAR = 1 << 13  # floats of the inputs that a pattern's outputs read before they go on: 32 KiB, two thirds of a first-level cache
 
 
 @inline
@@ -79,15 +90,17 @@ def sparse_places(work, source, target, places, apart, offsets, width, values, l
 
 
 @inline
-def dense_conv(step, work, values, biases, tables, width):
-    """The same for a block of outputs at a time, over all taps."""
+def dense_conv(step, work, values, positions, biases, tables, width):
+    """The same for a block of outputs at a time, over all taps, or over those that a pattern n:m keeps."""
     row, K = step[SOURCE_ROW], step[TAPS]
     taps = tables[step[TAPS_AT] : step[TAPS_AT] + K]
     planes = tables[step[PLANES_AT] : step[PLANES_AT] + ROWS]  # of the scratch memory, one for each output of a block
     plane = planes[1] if ROWS > 1 else 0
     across = ((step[X] - 1) * step[STRIDE_X] + 1) * width
     floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
-    pieces = (step[OUTPUTS] + ROWS - 1) // ROWS
+    patterned = step[KIND] == PATTERN_CONV
+    pattern, weights_at, positions_at = (step[KEEP], step[OF], step[KEPT], step[KEPT]), step[VALUES_AT], step[POSITIONS_AT]
+    pieces = ceil_div(step[OUTPUTS], HEIGHT if patterned else ROWS)
     lines = 1 if width == 1 else step[Y]
     length = step[Y] * step[STRIDE_Y] * row if width == 1 else across
     for i in range(pieces):
@@ -101,10 +114,16 @@ def dense_conv(step, work, values, biases, tables, width):
                 done = start
                 while done < start + lanes:
                     vectors = vectors_at(done, max(start + lanes, done + LANES))
-                    dense_block(
-                        rows, vectors, work, source + done, taps, width, K, values, step[VALUES_AT] + o * K, K, 1,
-                        biases, step[BIAS_AT] + o, floor, work, target + done, planes, 0,
-                    )  # fmt: skip
+                    if patterned:
+                        tap_pattern_block(
+                            rows, vectors, work, source + done, taps, width, pattern, values, weights_at + o * step[KEPT],
+                            positions, positions_at + o * step[KEPT], biases, step[BIAS_AT] + o, floor, work, target + done, planes, 0,
+                        )  # fmt: skip
+                    else:
+                        dense_block(
+                            rows, vectors, work, source + done, taps, width, K, values, weights_at + o * K, K, 1,
+                            biases, step[BIAS_AT] + o, floor, work, target + done, planes, 0,
+                        )  # fmt: skip
                     done += vectors * LANES
             if width == 1 or r == step[WINDOW_Y] - 1:
                 for j in range(rows):
@@ -167,6 +186,49 @@ def gather_dot(x, values, offsets):
     total = np.float32(0)
     for p in range(values.size):
         total += values[p] * x[offsets[p]]
+    return total
+
+
+@inline
+def pattern_linear(step, work, values, positions, biases, tables, width):
+    """A block of the inputs after another, few enough to stay in the first-level cache, and for each some outputs at a time."""
+    floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
+    source, target, kept, keep, of = step[SOURCE] * width, step[TARGET] * width, step[KEPT], step[KEEP], step[OF]
+    values_at, positions_at = step[VALUES_AT], step[POSITIONS_AT]
+    if width == 1:
+        groups = tables[step[TAPS_AT] : step[TAPS_AT] + kept]
+        for o in range(step[OUTPUTS]):
+            at, there = values_at + o * kept, positions_at + o * kept
+            total = biases[step[BIAS_AT] + o] + pattern_dot(work[source:], values[at : at + kept], groups, positions[there : there + kept])
+            work[target + o] = floor if total < floor else total
+        return
+    outputs = tables[step[PLANES_AT] : step[PLANES_AT] + step[OUTPUTS]]
+    groups = ceil_div(kept, keep)
+    lane = 0
+    while lane < width:
+        vectors = vectors_at(lane, width)
+        blocks = ceil_div(groups * of * vectors * LANES, NEAR)
+        for block in range(blocks):
+            first, last = part(block, blocks, groups), part(block + 1, blocks, groups)
+            pattern = keep, of, min(last * keep, kept) - first * keep, kept
+            x_at, skipped, end = source + first * of * width + lane, first * keep, block == blocks - 1
+            for i in range(ceil_div(step[OUTPUTS], HEIGHT)):
+                o = i * HEIGHT
+                w_at, p_at = values_at + o * kept + skipped, positions_at + o * kept + skipped
+                pattern_block(
+                    min(HEIGHT, step[OUTPUTS] - o), vectors, work, x_at, width, pattern, values, w_at, positions, p_at,
+                    biases, step[BIAS_AT] + o if block == 0 else -1, floor if end else np.float32(NO_FLOOR),
+                    work, target + lane, outputs, o,
+                )  # fmt: skip
+        lane += vectors * LANES
+
+
+@summing_inline
+def pattern_dot(x, values, groups, positions):
+    """Σ values[p] · x[groups[p] + positions[p]]; ``groups`` is where the group of each kept weight begins."""
+    total = np.float32(0)
+    for p in range(values.size):
+        total += values[p] * x[groups[p] + positions[p]]
     return total
 
 

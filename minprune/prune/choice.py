@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minprune.errors import check_name
+from minprune.errors import callers_level, check_name
 from minprune.prune.amounts import BUDGETS, Amount, beyond, count_of
 from minprune.tensor import Array
 
@@ -117,7 +117,7 @@ def _choose_guarded(ranked: Scores, kept: Masks, k: int, min_per_layer: int) -> 
         f"{', '.join(short)} would have kept fewer than {min_per_layer}, the least that every layer keeps"
         + (f", so {k - room} fewer than asked are pruned" if room < k else ""),
         GuardWarning,
-        stacklevel=4,
+        stacklevel=callers_level(),
     )
     return smallest_of(safe, min(k, room))
 

@@ -1,8 +1,8 @@
 """Sparse storage of pruned weights, and the engine that runs them faster."""
 
-from minprune.sparse.formats import CSR, Bitmask, smallest_format
+from minprune.sparse.formats import CSR, Bitmask, Pattern, smallest_format
 
-__all__ = ["CSR", "Bitmask", "Engine", "compile", "smallest_format"]
+__all__ = ["CSR", "Bitmask", "Engine", "Pattern", "compile", "smallest_format"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,8 @@
 """From a masked or compacted model to an engine: trace, choose a path for each layer by measuring both, plan, and measure the whole.
 
 The choice of path is made on this machine, in a few milliseconds: a layer of which nothing is pruned is dense, any other runs both ways
-on one panel, and the quicker wins. Layers of the same shape, density and place in memory are measured once per process.
+(and, where its mask is a pattern n:m, a third) on one panel of the widest kind, and the quickest wins. Layers of the same shape, density
+and place in memory are measured once per process.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import numpy as np
 
 from minprune.kernels import engine as machine
 from minprune.kernels.fields import FIELDS, KINDS
-from minprune.kernels.micro import LANES
 from minprune.nn import Module
 from minprune.sparse.engine import Engine, Path, empty_workspaces
+from minprune.sparse.formats import find_pattern
 from minprune.sparse.plan import Program, make_program
 from minprune.sparse.trace import Layer, Trace, kept, trace
 from minprune.tensor import Array
@@ -39,38 +40,48 @@ def compile(model: Module, input_shape: tuple[int, ...]) -> Engine:  # noqa: A00
         NotImplementedError: an operation that the compiler does not know; names it.
     """
     traced = trace(model, input_shape)
-    dense, sparse = make_program(traced, lambda _: False), make_program(traced, lambda _: True)
-    paths = _paths(traced, dense, sparse)
+    paths = _paths(traced)
     by_value = dict(zip([layer.output for layer in _weighted(traced)], paths, strict=True))
-    program = make_program(traced, lambda layer: by_value[layer.output].path == "sparse")
+    program = make_program(traced, lambda layer: _kernel(by_value[layer.output].path))
     widths = {width: _time(program, program.steps, width) * 1e-3 for width in WIDTHS}
     return Engine(traced, program, tuple(paths), widths)
+
+
+def _kernel(path: str) -> str:
+    """The kernel of a path: a pattern is named by its numbers."""
+    return path if path in ("dense", "sparse") else "pattern"
 
 
 def _weighted(traced: Trace) -> list[Layer]:
     return [layer for layer in traced.layers if layer.kind in ("conv", "linear")]
 
 
-def _paths(traced: Trace, dense: Program, sparse: Program) -> list[Path]:
-    """The quicker way for each layer with weights."""
-    kinds = dense.steps[:, FIELDS.index("kind")]
+def _paths(traced: Trace) -> list[Path]:
+    """The quickest way for each layer with weights."""
+    layers = _weighted(traced)
+    patterns = {layer.output: find_pattern(kept(layer)) for layer in layers}
+    programs = {"dense": make_program(traced, lambda _: "dense"), "sparse": make_program(traced, lambda _: "sparse")}
+    if any(patterns.values()):
+        programs["pattern"] = make_program(traced, lambda layer: "pattern" if patterns[layer.output] else "sparse")
+    kinds = programs["dense"].steps[:, FIELDS.index("kind")]
     rows = [i for i, kind in enumerate(kinds) if KINDS[kind] in ("dense_conv", "dense_linear")]
     paths = []
-    for layer, i in zip(_weighted(traced), rows, strict=True):
+    for layer, i in zip(layers, rows, strict=True):
         assert layer.weight is not None
-        left = int(kept(layer).sum())
+        left, pattern = int(kept(layer).sum()), patterns[layer.output]
         density = left / layer.weight.size
         if left in (0, layer.weight.size):
-            paths.append(Path(layer.name, layer.weight.shape, density, "dense" if left else "sparse", None, None))
+            paths.append(Path(layer.name, layer.weight.shape, density, "dense" if left else "sparse", {}))
             continue
         key = (layer.kind, layer.weight.shape, layer.shape, layer.geometry, layer.window, left)
-        times = []
-        for program, which in ((dense, "dense"), (sparse, "sparse")):
-            if (*key, which) not in _measured:
-                _measured[*key, which] = _time(program, program.steps[i : i + 1], LANES)
-            times.append(_measured[*key, which])
-        path = "sparse" if times[1] <= times[0] else "dense"
-        paths.append(Path(layer.name, layer.weight.shape, density, path, times[0], times[1]))
+        times = {}
+        for path in ("dense", "sparse", *([f"{pattern[0]}:{pattern[1]}"] if pattern else [])):
+            if (*key, path) not in _measured:
+                program = programs[_kernel(path)]
+                _measured[*key, path] = _time(program, program.steps[i : i + 1], WIDTHS[-1])
+            times[path] = _measured[*key, path]
+        best = min(reversed(times), key=times.__getitem__)  # of equal times, the path that stores least
+        paths.append(Path(layer.name, layer.weight.shape, density, best, times))
     return paths
 
 

@@ -23,21 +23,24 @@ Layout = tuple[int, int]  # (images of a panel, workers)
 
 @dataclass(frozen=True)
 class Path:
-    """Which way a layer went, and why: microseconds per panel of both kernels, as measured when it was compiled (None: not needed)."""
+    """Which way a layer went, and why.
+
+    ``path`` is "dense", "sparse" or a pattern such as "2:4"; ``times`` are microseconds per panel of each that was measured when the
+    engine was compiled, none where there was nothing to choose.
+    """
 
     name: str
     shape: tuple[int, ...]
     density: float
     path: str
-    dense_us: float | None
-    sparse_us: float | None
+    times: dict[str, float]
 
     @property
     def reason(self) -> str:
         """In words."""
-        if self.dense_us is None or self.sparse_us is None:
+        if not self.times:
             return "nothing is pruned" if self.density == 1 else "nothing is left"
-        return f"dense {self.dense_us:.1f} µs, sparse {self.sparse_us:.1f} µs"
+        return ", ".join(f"{path} {us:.1f} µs" for path, us in self.times.items())
 
 
 def empty_workspaces(program: Program, width: int, workers: int) -> Array:
@@ -52,7 +55,8 @@ class Engine:
     """Made by ``sparse.compile``. ``engine(x)`` is the network's output for a batch x.
 
     ``paths`` tells which kernel each layer takes and why; ``widths`` is {images of a panel: measured milliseconds per panel}, from which
-    each call chooses (1: an image by itself). ``nbytes`` counts weights, offsets and row starts. Safe to call from several threads at once.
+    each call chooses (1: an image by itself). ``nbytes`` counts weights, offsets, positions and row starts. Safe to call from several
+    threads at once.
     """
 
     def __init__(self, trace: Trace, program: Program, paths: tuple[Path, ...], widths: dict[int, float]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from minprune.kernels.fields import FIELDS, KINDS
 from minprune.kernels.micro import LANES
 from minprune.kernels.weighted import ROWS
-from minprune.sparse.formats import CSR
+from minprune.sparse.formats import CSR, Pattern
 from minprune.sparse.trace import Layer, Shape, Trace, conv_places, kept
 from minprune.tensor import Array
 
@@ -49,6 +49,7 @@ class Arrays:
     starts: list[Array] = field(default_factory=list)
     biases: list[Array] = field(default_factory=list)
     tables: list[Array] = field(default_factory=list)
+    positions: list[Array] = field(default_factory=list)
 
     def add(self, name: str, array: Array) -> int:
         """Append ``array``; returns the index at which it begins."""
@@ -59,8 +60,8 @@ class Arrays:
 
     def joined(self) -> tuple[Array, ...]:
         """As the machine takes them."""
-        kinds = {"narrow_offsets": np.uint16, "wide_offsets": np.int32, "starts": np.int32, "tables": np.int32}
-        names = ("dense", "narrow", "narrow_offsets", "wide", "wide_offsets", "starts", "biases", "tables")
+        kinds = {"narrow_offsets": np.uint16, "wide_offsets": np.int32, "starts": np.int32, "tables": np.int32, "positions": np.uint8}
+        names = ("dense", "narrow", "narrow_offsets", "wide", "wide_offsets", "starts", "biases", "tables", "positions")
         return tuple(np.concatenate([*getattr(self, n), []]).astype(kinds.get(n, np.float32)) for n in names)
 
 
@@ -76,17 +77,17 @@ class Program:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of weights, offsets, row starts, biases and tables."""
+        """Bytes of weights, offsets, row starts, biases, tables and positions."""
         return sum(a.nbytes for a in self.arrays)
 
 
-def make_program(trace: Trace, sparse: Callable[[Layer], bool]) -> Program:
-    """The program of a traced network; ``sparse`` says of a layer with weights whether it takes the sparse path."""
+def make_program(trace: Trace, path: Callable[[Layer], str]) -> Program:
+    """The program of a traced network; ``path`` says of a layer with weights which it takes: "dense", "sparse" or "pattern" (n:m)."""
     layers = _with_copies(trace)
     regions, end = _place(trace, layers)
     scratch = max((_scratch_of(layer, regions) for layer in layers), default=0)
     arrays = Arrays()
-    rows = [fields for layer in layers for fields in _steps(layer, regions, end, arrays, sparse)]
+    rows = [fields for layer in layers for fields in _steps(layer, regions, end, arrays, path)]
     steps = np.array([[fields.get(name, 0) for name in FIELDS] for fields in rows], np.int64).reshape(len(rows), len(FIELDS))
     exits = np.array([regions[value].to_row() for value, _ in trace.outputs], np.int64)
     return Program(steps, arrays.joined(), tuple(regions[trace.input].to_row()), exits, end + scratch + SLACK)
@@ -180,7 +181,7 @@ def _scratch_of(layer: Layer, regions: dict[int, Region]) -> int:
     return ROWS * _scratch_plane(layer, regions[layer.inputs[0]]) if layer.kind == "conv" else 0
 
 
-def _steps(layer: Layer, regions: dict[int, Region], scratch: int, arrays: Arrays, sparse: Callable[[Layer], bool]) -> list[Fields]:
+def _steps(layer: Layer, regions: dict[int, Region], scratch: int, arrays: Arrays, path: Callable[[Layer], str]) -> list[Fields]:
     """The program's rows for one layer."""
     if layer.kind == "flatten":
         return []
@@ -203,7 +204,7 @@ def _steps(layer: Layer, regions: dict[int, Region], scratch: int, arrays: Array
         "relu": int(layer.relu),
     }
     if layer.kind in ("conv", "linear"):
-        return [common | _weighted(layer, source, scratch, arrays, sparse(layer))]
+        return [common | _weighted(layer, source, scratch, arrays, path(layer))]
     if layer.kind in ("max_pool", "mean_pool"):
         return [common | {"window_y": layer.geometry.kernel[0], "window_x": layer.geometry.kernel[1]}]
     if layer.kind == "scale":
@@ -224,7 +225,7 @@ def _steps(layer: Layer, regions: dict[int, Region], scratch: int, arrays: Array
     return rows
 
 
-def _weighted(layer: Layer, source: Region, scratch: int, arrays: Arrays, sparse: bool) -> Fields:
+def _weighted(layer: Layer, source: Region, scratch: int, arrays: Arrays, path: str) -> Fields:
     """What a convolution or Dense layer has beyond the others: its weights, and for a convolution its places."""
     assert layer.weight is not None, "convolutions and Dense layers have weights"
     offsets = _offsets(layer, source)
@@ -234,7 +235,7 @@ def _weighted(layer: Layer, source: Region, scratch: int, arrays: Arrays, sparse
         (y, x), (py, px) = conv_places(layer), layer.geometry.padding
         fields |= {"y": y, "x": x, "window_y": layer.window[0], "window_x": layer.window[1], "scratch": scratch}
         fields["source"] = source.start - py * source.row - px
-    if sparse:
+    if path == "sparse":
         rows = CSR.from_dense(layer.weight, kept(layer))
         positions = offsets[rows.offsets]
         wide = bool(offsets.size) and int(offsets.max()) >= 1 << 16
@@ -243,8 +244,15 @@ def _weighted(layer: Layer, source: Region, scratch: int, arrays: Arrays, sparse
         arrays.add("wide_offsets" if wide else "narrow_offsets", positions)
         return fields
     step = _scratch_plane(layer, source) if layer.kind == "conv" else 1
-    fields |= {"kind": KINDS.index(f"dense_{layer.kind}"), "values_at": arrays.add("dense", layer.weight)}
-    fields["taps_at"] = arrays.add("tables", offsets)
+    fields["kind"] = KINDS.index(f"{path}_{layer.kind}")
+    if path == "pattern":
+        stored = Pattern.from_dense(layer.weight, kept(layer))
+        groups = np.arange(stored.kept) // stored.keep * stored.of  # where the group of each kept weight begins
+        fields |= {"keep": stored.keep, "of": stored.of, "kept": stored.kept}
+        fields |= {"values_at": arrays.add("dense", stored.values), "positions_at": arrays.add("positions", stored.positions)}
+        fields["taps_at"] = arrays.add("tables", offsets if layer.kind == "conv" else groups)
+    else:
+        fields |= {"values_at": arrays.add("dense", layer.weight), "taps_at": arrays.add("tables", offsets)}
     fields["planes_at"] = arrays.add("tables", np.arange(max(ROWS, layer.shape[0])) * step)
     return fields
 

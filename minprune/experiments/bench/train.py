@@ -76,17 +76,18 @@ def _batch(batch_size: int) -> tuple[Array, Array]:
 
 def our_step(name: str, batch_size: int, threads: int) -> Step:  # noqa: ARG001 (the environment sets the threads)
     """One training step of ours: zero_grad, forward, backward, step."""
-    return _step_of(models.create(name, rng=np.random.default_rng(0)), batch_size)
+    return step_of(models.create(name, rng=np.random.default_rng(0)), batch_size)
 
 
 def pruned_step(name: str, batch_size: int, threads: int) -> Step:  # noqa: ARG001
     """The same with 95 % of every layer pruned: a step of sparse fine-tuning."""
     model = models.create(name, rng=np.random.default_rng(0))
     prune.cut(model, 0.95, scope="layer")
-    return _step_of(model, batch_size)
+    return step_of(model, batch_size)
 
 
-def _step_of(model: Module, batch_size: int) -> Step:
+def step_of(model: Module, batch_size: int) -> Step:
+    """A training step of ``model`` on random images."""
     optimizer = SGD(model.train(), lr=0.01, momentum=0.9)
 
     def step(images: Array, labels: Array) -> None:
