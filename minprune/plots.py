@@ -96,6 +96,10 @@ def cost_curves(points: pd.DataFrame, num_classes: int) -> Figure:
 
     table = summarise(points)
     dense = dense_control(table)
+    worst = float((table["accuracy"] - table["std"]).min())
+    collapses = worst < 0.75  # else the empty half of the figure down to chance is left out, and its label says where that lies
+    bottom = min(0.5 / num_classes, 0.05) if collapses else 1 - 1.3 * (1 - worst)
+    chance = ("chance", 1 / num_classes, "0.45") if collapses else (f"(chance: {1 / num_classes:.0%})", bottom, "0.45")
     with style():
         figure = Figure(figsize=(15, 6))
         panels = figure.subplots(1, 3, sharey=True)
@@ -103,7 +107,7 @@ def cost_curves(points: pd.DataFrame, num_classes: int) -> Figure:
             axes.axhspan(dense["accuracy"] - dense["std"], dense["accuracy"] + dense["std"], color="0.8", lw=0, zorder=1)
             axes.axhline(dense["accuracy"], color="0.25", ls="--", lw=1.5, marker="", zorder=2)
             axes.axhline(1 / num_classes, color="0.45", ls=":", lw=1.5, marker="", zorder=2)
-            ends = [("dense control", float(dense["accuracy"]), "0.25"), ("chance", 1 / num_classes, "0.45")]
+            ends = [("dense control", float(dense["accuracy"]), "0.25"), chance]
             for method, rows in _distinct(table).groupby("method", sort=False):
                 (line,) = axes.plot(rows[cost], rows["accuracy"], label=_short(points, str(method)), zorder=4)
                 low, high = rows["accuracy"] - rows["std"], (rows["accuracy"] + rows["std"]).clip(upper=1)
@@ -118,8 +122,8 @@ def cost_curves(points: pd.DataFrame, num_classes: int) -> Figure:
             axes.set_xlabel(f"{label} (logarithmic)")
         panels[0].set_yscale("function", functions=(_from_error, _to_error))
         best = float((table["accuracy"] + table["std"]).max())
-        panels[0].set_ylim(min(0.5 / num_classes, 0.05), 1 - max(1 - best, 1e-3) / 1.3)
-        panels[0].yaxis.set_major_locator(FixedLocator([a for a in ACCURACIES if a <= panels[0].get_ylim()[1]]))
+        panels[0].set_ylim(bottom, 1 - max(1 - best, 1e-3) / 1.3)
+        panels[0].yaxis.set_major_locator(FixedLocator([a for a in ACCURACIES if bottom <= a <= panels[0].get_ylim()[1]]))
         panels[0].yaxis.set_minor_locator(NullLocator())
         panels[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
         panels[0].set_ylabel("test accuracy (logarithmic in the error)")
@@ -159,7 +163,7 @@ def describe_costs(points: pd.DataFrame) -> str:
     said = [
         f"Test accuracy of {_model_name(points)} on {points['data'].iloc[0]} against parameters, MACs and measured milliseconds for 64 "
         f"images on one thread, mean of {points['seed'].nunique()} seeds. The dense network has {start['parameters']:,.0f} parameters, "
-        f"{start['macs']:,.0f} MACs, {start['ms']:.2f} ms; its control reaches {dense['accuracy']:.1%} ± {dense['std']:.1%}."
+        f"{start['macs']:,.0f} MACs, {start['ms']:.2f} ms; its control reaches {dense['accuracy']:.2%} ± {dense['std']:.2%}."
     ]
     for method in table.loc[table["method"] != DENSE, "method"].unique():
         name = _short(points, str(method))

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from minprune.experiments import DENSE, as_good_as_dense, summarise
+from minprune.experiments import DENSE, as_good_as_dense, dense_control, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ def print_curve(points: pd.DataFrame) -> None:
 
 
 def print_costs(points: pd.DataFrame) -> None:
-    """A table of the dense network and, of each method, the smallest network that is within one standard deviation of the dense control.
+    """A table of the dense control and, of each method, the smallest network that is within one standard deviation of the dense control.
 
     A method without such a network has a row that says "none".
     """
@@ -48,9 +48,9 @@ def print_costs(points: pd.DataFrame) -> None:
         if method != DENSE and method not in best.index:
             shown.add_row(method, "none")
             continue
-        row = table[table["density"] == 1].iloc[0] if method == DENSE else best.loc[method]
+        row = dense_control(table) if method == DENSE else best.loc[method]
         sizes = f"{row['parameters']:,.0f}", f"{row['macs']:,.0f}", f"{row['ms']:.2f}"
-        shown.add_row(method, f"{row['accuracy']:.2%} ± {row['std']:.2%}", *sizes)
+        shown.add_row("dense control" if method == DENSE else method, f"{row['accuracy']:.2%} ± {row['std']:.2%}", *sizes)
     console.print(shown)
 
 

@@ -137,7 +137,8 @@ def test_chains_that_a_folder_holds_are_timed_but_not_run_again(tmp_path: Path, 
     first = run_curve(timed_config(), Workers(jobs=1), networks=tmp_path, progress=False)
     assert len(list(tmp_path.glob("*.json"))) == 3
     monkeypatch.setattr("minprune.experiments.sweep.train_dense", lambda *_: pytest.fail("trained again"))
-    monkeypatch.setattr("minprune.experiments.sweep.quickest", lambda model, _: ("engine", float(sum(p.size for p in model.parameters()))))
+    sizes = lambda networks: [("engine", float(sum(p.size for p in n.parameters()))) for n in networks]  # noqa: E731
+    monkeypatch.setattr("minprune.experiments.sweep.quickest", sizes)
     again = run_curve(timed_config(), Workers(jobs=1), networks=tmp_path, progress=False)
     costs = ["runtime", "ms"]
     pd.testing.assert_frame_equal(again.drop(columns=costs), first.drop(columns=costs))
@@ -178,11 +179,22 @@ def test_the_quickest_runtime_leaves_threads_and_mode_alone(monkeypatch: pytest.
     quick = lambda x: seen.append((parallel.threads(), model.training))  # noqa: E731
     monkeypatch.setattr("minprune.experiments.runtime.runtimes", lambda *_: {"slow": slow, "quick": quick})
     before = parallel.threads()
-    name, ms = quickest(model, (1, 8, 8))
+    ((name, ms),) = quickest([model])
     assert name == "quick"
     assert ms < 2
     assert set(seen) == {(1, False)}
     assert (parallel.threads(), model.training) == (before, True)
+
+
+def test_networks_are_timed_in_turns_and_the_least_disturbed_round_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = [models.SmallConvNet((1, 8, 8), 10, rng=np.random.default_rng(seed)) for seed in (0, 1)]
+    asked, answers = [], iter([5.0, 2.0, 3.0, 9.0, 4.0, 8.0, 6.0, 7.0])
+    monkeypatch.setattr(
+        "minprune.experiments.runtime.runtimes", lambda network, _: {"network": lambda _: asked.append(networks.index(network))}
+    )
+    monkeypatch.setattr("minprune.experiments.runtime._median", lambda call: call() or next(answers))
+    assert quickest(networks) == [("network", 3.0), ("network", 2.0)]
+    assert asked == [0, 1] * 4
 
 
 def test_one_seed_has_no_spread(points: pd.DataFrame) -> None:

@@ -84,6 +84,12 @@ def test_cost_curves_draw_every_method_against_each_cost(timed: pd.DataFrame) ->
     assert {"dense control", "chance", "weight", "channel"} == {text.get_text() for text in panels[-1].texts}
 
 
+def test_cost_curves_leave_out_the_way_down_to_chance_where_nothing_collapses(timed: pd.DataFrame) -> None:
+    panels = plots.cost_curves(timed.assign(test_accuracy=0.9 + 0.09 * timed["test_accuracy"]), 10).axes
+    assert 0.8 < panels[0].get_ylim()[0] < 0.9 + 0.09 * timed["test_accuracy"].min()
+    assert "(chance: 10%)" in {text.get_text() for text in panels[-1].texts}
+
+
 def test_costs_are_described_by_what_equal_accuracy_takes(timed: pd.DataFrame) -> None:
     good = timed.assign(test_accuracy=timed["test_accuracy"].where(timed["method"] != "magnitude, iterative", 0.92))
     text = plots.describe_costs(good)

@@ -95,23 +95,24 @@ def run_curve(config: CurveConfig, workers: Workers | None = None, *, networks: 
                 done[method, seed] = chain.points
             if config.timed:
                 bar.set_description("times")
-                done = {chain: _timed(folder, *chain, points or []) for chain, points in done.items()}
+                done |= _timed(folder, {chain: points or [] for chain, points in done.items()})
         except KeyboardInterrupt:
             raise Interrupted(_table(config, kept + _read_journal(journal))) from None
     return _table(config, [point for points in done.values() for point in points or []])
 
 
-def _timed(folder: Path, method: Method | None, seed: int, points: list[Point]) -> list[Point]:
-    """The points with the quicker runtime of each network and its milliseconds; where nothing was cut, those of the first point."""
-    timed: list[Point] = []
-    for i, point in enumerate(points):
-        if timed and point["density"] == 1:
-            timing = {what: timed[0][what] for what in ("runtime", "ms")}
-        else:
-            network = load_network(folder, method, seed, i)
-            timing = dict(zip(("runtime", "ms"), quickest(network, network.input_shape), strict=True))
-        timed.append(point | timing)
-    return timed
+def _timed(folder: Path, chains: dict[tuple[Method | None, int], list[Point]]) -> dict[tuple[Method | None, int], list[Point]]:
+    """The chains with the quicker runtime of each network and its milliseconds; a chain's uncut networks are measured once."""
+    cut = {chain: [i for i, p in enumerate(points) if i == 0 or p["density"] < 1] for chain, points in chains.items()}
+    places = [(chain, i) for chain, numbers in cut.items() for i in numbers]
+    measured = dict(zip(places, quickest([load_network(folder, *chain, i) for chain, i in places]), strict=True))
+    return {
+        chain: [
+            point | dict(zip(("runtime", "ms"), measured.get((chain, i), measured[chain, 0]), strict=True))
+            for i, point in enumerate(points)
+        ]
+        for chain, points in chains.items()
+    }
 
 
 def train_dense(config: CurveConfig, seed: int) -> State:
