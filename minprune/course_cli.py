@@ -127,7 +127,7 @@ def _print_course(lessons: list[Lesson]) -> None:
         table.add_row(lesson.name, lesson.title, STARS[lesson.difficulty - 1], str(lesson.minutes), signs)
         right, total = right + sum(r.state == "right" for r in results), total + len(results)
     console.print(table)
-    console.print(f"{right} of {total} exercises are right. `minprune check 04` tells more about lesson 04.", highlight=False)
+    console.print(f"{right} of {total} exercises are right. `minprune check 00` tells more about lesson 00.", highlight=False)
 
 
 def _print_lesson(lesson: Lesson, names: list[str]) -> list[Result]:

@@ -78,6 +78,7 @@ def cut_smallest(answer, reference):
         "Collect those shares whose accuracy is at least dense_accuracy - max_drop, then take the smallest.",
         "zip(remaining, accuracy) gives the pairs; min(..., default=None) deals with an empty list.",
     ),
+    returns_none=True,
 )
 def smallest_good_enough(answer, reference):
     """The knee of a curve in a table."""
@@ -101,3 +102,6 @@ def smallest_good_enough(answer, reference):
     expect_equal(
         got, 0.1, "for shares in another order, [0.1, 0.5], the answer", cause="Do not rely on the order of the list: take the minimum."
     )
+    got = answer([1.0, 0.5], [0.5, 0.4], 0.97, 0.01)
+    cause = "Where no accuracy is good enough there is nothing to return but None."
+    expect(got is None, f"where no accuracy is good enough the answer should be None; yours is {got!r}.", cause)

@@ -84,3 +84,13 @@ def excludes_the_border(remaining, accuracy, dense_accuracy, max_drop):
 def takes_the_last_in_the_list(remaining, accuracy, dense_accuracy, max_drop):
     good = [s for s, a in zip(remaining, accuracy) if a >= dense_accuracy - max_drop]
     return good[-1] if good else None
+
+
+@wrong("smallest_good_enough", "nothing to return but None")
+def returns_one_where_nothing_is_good_enough(remaining, accuracy, dense_accuracy, max_drop):
+    return min((s for s, a in zip(remaining, accuracy) if a >= dense_accuracy - max_drop), default=1.0)
+
+
+@wrong("smallest_good_enough", "raised ValueError")
+def forgets_that_nothing_may_be_good_enough(remaining, accuracy, dense_accuracy, max_drop):
+    return min(s for s, a in zip(remaining, accuracy) if a >= dense_accuracy - max_drop)

@@ -525,10 +525,12 @@ for first, second in (*PAIRS, (by_pixel, "shuffled"), ("ticket", by_pixel)):
 
 # %% [markdown]
 # Line by line. **Old signs:** sizes were drawn afresh, and yet such a start is far from a mere re-initialisation, if
-# the verdict says so. A weight that has the sign under which training kept it is on the right side of zero already.
+# the verdict says so. Perhaps because a weight with the sign under which training kept it is on the right side of
+# zero already; that is an explanation, not a measurement.
 #
-# **Late rewinding** is the remedy for large networks, in which rewinding to the very beginning fails. Here it does not
-# fail, so there is little to mend. And our masks were found by rewinding to the beginning: they suit that start best.
+# **Late rewinding** is the remedy for large networks, in which rewinding to the very beginning fails. Here it does
+# not fail, so there is little to mend. And our masks were found by rewinding to the beginning, which may favour that
+# start; to know, one would have to rewind late in every round.
 #
 # **Shuffled by pixel:** the last two lines say how much of the shuffled mask's failure comes from the number of weights
 # at each pixel, and how much needs the exact places. One control answers one question; the next question needs the next
@@ -563,6 +565,11 @@ for k in (0, *CONTROLLED):
 # - **The recipe matters.** Liu et al. (2019) trained larger networks with larger learning rates: there the
 #   re-initialised ones were as good as the tickets. Frankle et al. (2020) found the tickets again, with late
 #   rewinding.
+# - **This notebook was tried in several versions** (three seeds or five, other rounds, 10 to 14 epochs) before it
+#   fitted its time. That the ticket is ahead in *mean accuracy* where few weights are left was seen in all of them,
+#   but with three seeds some verdicts on it were *cannot tell*. The verdicts on the early-stop step and on late
+#   rewinding changed from version to version: do not build on them. And there are many verdicts here, each of which
+#   errs about once in twenty.
 # - **Few seeds.** Five seeds find large effects only. Absence of evidence is not evidence of absence.
 #
 # On the scale of the paper (MNIST, 784-300-100-10, many rounds of 20 %) tickets at about a fifth of the weights learn

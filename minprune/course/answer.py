@@ -65,8 +65,9 @@ class Answers:
         mine = [n for n, value in self.names.items() if inspect.isfunction(value) and value.__code__.co_filename == str(self.path)]
         near = difflib.get_close_matches(name, mine, n=1, cutoff=0.6)
         cause = f"It has {near[0]}: was it renamed?" if near else "Was it deleted or renamed?"
-        broken = f" Nor could all of the file run: {self.problems[0].message}" if self.problems else ""
-        raise Wrong(f"{self.path.name} has no function {name}.{broken}", cause)
+        if self.problems:
+            raise Wrong(f"{self.path.name} has no function {name}, and not all of the file could run: {self.problems[0].message}")
+        raise Wrong(f"{self.path.name} has no function {name}.", cause)
 
 
 def load_answers(path: Path) -> Answers:

@@ -51,14 +51,14 @@ def execute(lesson: Lesson, edition: str) -> Execution:
     """Run the notebook in its folder; collect errors, warnings, verdicts that do not fit the edition, and too long a time."""
     import nbformat
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
     notebook = nbformat.read(lesson.notebook_path, as_version=4)
     client = NotebookClient(notebook, timeout=LIMIT * 2, kernel_name="python3", resources={"metadata": {"path": str(lesson.folder)}})
     complaints, start = [], time.perf_counter()
     try:
         client.execute()
-    except CellExecutionError as error:
+    except (CellExecutionError, CellTimeoutError) as error:
         complaints.append(str(error))
     seconds = time.perf_counter() - start
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

@@ -54,6 +54,7 @@ def _run_worker(lesson: Lesson, exercises: list[Exercise], path: Path) -> Iterat
         assert worker.stdout is not None
         reports: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=_listen, args=(worker.stdout, reports), daemon=True).start()
+        started = False
         limit, current, unchecked = START_LIMIT, exercises[0].name, [exercise.name for exercise in exercises]
         try:
             while True:
@@ -61,7 +62,7 @@ def _run_worker(lesson: Lesson, exercises: list[Exercise], path: Path) -> Iterat
                     report = reports.get(timeout=limit)
                 except queue.Empty:
                     worker.kill()
-                    yield _hangs(current, limit, complaints, path)
+                    yield from (_hangs(name, limit, complaints, path, started) for name in ([current] if started else unchecked))
                     return
                 if report is None:
                     worker.wait(timeout=START_LIMIT)
@@ -70,6 +71,7 @@ def _run_worker(lesson: Lesson, exercises: list[Exercise], path: Path) -> Iterat
                     unchecked.remove(current)
                     yield Result.from_dict(report["result"])
                 else:
+                    started = started or bool(report["start"])
                     current, limit = report["start"] or current, report["limit"]
         finally:
             worker.kill()
@@ -85,13 +87,13 @@ def _listen(stream: IO[str], reports: queue.Queue[dict[str, Any] | None]) -> Non
     reports.put(None)
 
 
-def _hangs(name: str, limit: float, complaints: IO[str], path: Path) -> Result:
+def _hangs(name: str, limit: float, complaints: IO[str], path: Path, started: bool) -> Result:
     complaints.seek(0)
     lines = re.findall(rf'File "{re.escape(str(path))}", line (\d+)', complaints.read())
     where = f" It was still in line {lines[0]} of {path.name}." if lines else ""
-    return Result(
-        name, "wrong", f"{name} did not finish within {limit:.0f} seconds, and was stopped.{where}", "Is there a loop that never ends?"
-    )
+    what = name if started else f"{path.name} itself, outside of any function,"
+    message = f"{what} did not finish within {limit:.0f} seconds, and was stopped.{where}"
+    return Result(name, "wrong", message, "Is there a loop that never ends?")
 
 
 def _crashed(name: str, code: int, complaints: IO[str], path: Path) -> Result:

@@ -28,7 +28,7 @@ def check_answer(lesson: Lesson, exercise: Exercise, answers: Answers) -> Result
     def result(state: State, verdict: Wrong | None = None) -> Result:
         printed = answer.printed if answer else ""
         found = (verdict.message, verdict.cause, verdict.picture) if verdict else ("", "", None)
-        if verdict and not verdict.cause and answers.problems:
+        if verdict and not verdict.cause and answers.problems and answers.problems[0].message not in verdict.message:
             found = (verdict.message, f"Not all of {answers.path.name} could run. {answers.problems[0].message}.", verdict.picture)
         return Result(exercise.name, state, *found, printed, time.perf_counter() - start)
 
@@ -53,8 +53,8 @@ def main(folder: str, path: str, names: list[str]) -> None:
     reports = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what answers print, even from C, must not end among the reports
     lesson = Lesson(Path(folder))
-    _report(reports, start="", limit=30.0)
-    faulthandler.dump_traceback_later(10, file=sys.stderr)
+    _report(reports, start="", limit=10.0)
+    faulthandler.dump_traceback_later(8, file=sys.stderr)
     answers = load_answers(Path(path))
     for name in names:
         exercise = lesson.find_exercise(name)
