@@ -35,7 +35,7 @@ WALL_ROWS = (
     "experiments.bench",
     "plots speed_plots terminal",
     "course.facts course.expect course.answer course.lesson course.worker course.runner course.report course.source course.build",
-    "course.progress course.notebook course.widgets course course.execute course.export course.grading course.door",
+    "course.progress course.widgets course.notebook course course.execute course.export course.grading course.door",
     "course_cli bench_cli cli __main__",
 )
 WALL = [name for row in WALL_ROWS for name in row.split()]

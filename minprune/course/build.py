@@ -48,7 +48,7 @@ def write_map(course: Course) -> list[Path]:
     rows = ["| | lesson | minutes | difficulty | needs | afterwards you can |", "|---|---|---|---|---|---|"]
     for lesson in course.lessons:
         link = f"[{lesson.title}]({lesson.name}/{lesson.notebook_path.name})"
-        facts = (lesson.name.split("_")[0], link, str(lesson.minutes), STARS[lesson.difficulty - 1])
+        facts = (lesson.number, link, str(lesson.minutes), STARS[lesson.difficulty - 1])
         rows.append(f"| {' | '.join((*facts, lesson.header['needs'], lesson.header['afterwards']))} |")
     return _write_changed({path: "\n".join([before + begin, "", *rows, "", end + after])})
 

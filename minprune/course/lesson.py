@@ -38,6 +38,11 @@ class Lesson:
         return self.folder.name
 
     @property
+    def number(self) -> str:
+        """The two digits that the folder's name begins with, such as ``04``."""
+        return self.name.partition("_")[0]
+
+    @property
     def exercises_path(self) -> Path:
         """The file that the learner writes."""
         return self.folder / "exercises.py"
@@ -123,8 +128,8 @@ class Course:
     def find(self, name: str) -> Lesson:
         """The lesson with this number or name: "4", "04", "masks" or "04_masks"."""
         for lesson in self.lessons:
-            number, _, title = lesson.name.partition("_")
-            if name.strip("/") in (lesson.name, number, title) or (name.isdigit() and int(name) == int(number)):
+            title = lesson.name.partition("_")[2]
+            if name.strip("/") in (lesson.name, lesson.number, title) or (name.isdigit() and int(name) == int(lesson.number)):
                 return lesson
         raise CourseError(f"no lesson {name!r} in {self.folder}; there are {', '.join(lesson.name for lesson in self.lessons)}")
 

@@ -6,7 +6,6 @@ function if it passes, and otherwise the reference, and says so. ``show(figure, 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from minprune.course.lesson import CourseError, Lesson, find_course
 from minprune.course.progress import next_hint
 from minprune.course.report import describe
 from minprune.course.runner import check_lesson
+from minprune.course.widgets import png
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,10 +73,8 @@ def show(figure: Figure, alt: str, table: pd.DataFrame | None = None) -> None:
 
     if not alt.strip():
         raise ValueError("expected a description of the figure as alt text, got an empty one")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160, bbox_inches="tight")
     pixels = figure.get_figwidth() * 100
-    display(Image(buffer.getvalue(), width=int(pixels), alt=alt))
+    display(Image(png(figure), width=int(pixels), alt=alt))
     if table is not None:
         shown = table.to_html(index=False, float_format=lambda value: f"{value:.4g}", border=0)
         display(HTML(f"<details><summary>The numbers in a table</summary>{shown}</details><p hidden>{html.escape(alt)}</p>"))

@@ -34,9 +34,8 @@ def check_lesson(lesson: Lesson, names: Sequence[str] | None = None, path: Path 
     chosen = [lesson.find_exercise(name) for name in (lesson.exercises if names is None else names)]
     path = (path or lesson.exercises_path).resolve()
     if not path.is_file():
-        number = lesson.name.split("_")[0]
         message = f"There is no file {path.name} in {path.parent.name}."
-        return [Result(e.name, "wrong", message, f"`minprune check {number} --reset` makes a new one.") for e in chosen]
+        return [Result(e.name, "wrong", message, f"`minprune check {lesson.number} --reset` makes a new one.") for e in chosen]
     results: list[Result] = []
     while len(results) < len(chosen):
         results += _run_worker(lesson, chosen[len(results) :], path)

@@ -81,7 +81,7 @@ def generate(lesson: Lesson) -> Generated:
         else:
             cells.append(_markdown(cell.text) if cell.kind == "markdown" else _code(cell.text))
     for number, made in enumerate(cells):
-        made["id"] = f"{lesson.name.split('_')[0]}-{number:03d}"
+        made["id"] = f"{lesson.number}-{number:03d}"
     skeleton = "\n\n".join([_opening(lesson, "skeleton") + "\n" + shared, *skeletons])
     solution = "\n\n".join([_opening(lesson, "solution") + "\n" + shared, *solutions])
     return Generated(_notebook(cells), skeleton, solution)
@@ -96,7 +96,7 @@ def _read_exercise(lesson: Lesson, text: str) -> Cell:
 
 
 def _opening(lesson: Lesson, kind: str) -> str:
-    number = lesson.name.split("_")[0]
+    number = lesson.number
     if kind == "solution":
         return f'"""Lesson {number}, {lesson.title}: the reference solution. Generated from lesson.py by `make lessons`."""\n'
     return (

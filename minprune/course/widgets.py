@@ -36,7 +36,7 @@ def explore(draw: Callable[[float], Figure], values: Sequence[float], label: str
     first = chosen[len(chosen) // 2] if start is None else start
     if first not in chosen:
         raise ValueError(f"expected start to be one of {chosen}, got {start}")
-    still = _png(draw(first))
+    still = png(draw(first))
     bundle = {"image/png": base64.b64encode(still).decode(), "text/plain": alt}
     view = _slider(draw, chosen, label, first, still)
     if view is not None:
@@ -58,14 +58,15 @@ def _slider(draw: Callable[[float], Figure], values: list[float], label: str, fi
     picture = ipywidgets.Image(value=still, format="png", width=640)
 
     def redraw(change: dict[str, Any]) -> None:
-        picture.value = _png(draw(change["new"]))
+        picture.value = png(draw(change["new"]))
 
     slider.observe(redraw, names="value")
     box = ipywidgets.VBox([slider, picture])
     return box._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"]
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG, sharp enough for a screen of high resolution."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=160, bbox_inches="tight")
     return buffer.getvalue()
