@@ -30,8 +30,8 @@ def dense_block(rows, vectors, x, x_at, offset, width, count, w, at, strides, st
 
 
 @inline
-def sparse_row(places, vectors, x, x_at, x_step, offset, width, value, lo, hi, start, from_out, floor, out, out_at, out_step):
-    micro.sparse_row(places, vectors, x, x_at, x_step, offset, width, value, lo, hi, start, from_out, floor, out, out_at, out_step)
+def sparse_row(places, x, x_at, x_step, offset, width, value, lo, hi, start, from_out, floor, out, out_at, out_step):
+    micro.sparse_row(places, x, x_at, x_step, offset, width, value, lo, hi, start, from_out, floor, out, out_at, out_step)
 
 
 @inline
@@ -114,24 +114,23 @@ def test_sparse_row_is_its_loop_from_a_number_and_from_memory(count: int, dtype:
     offset = np.random.default_rng(count).integers(0, 9, lo + count + 1).astype(dtype)
     value = normal(2, lo + count + 1)
     start = np.float32(0.3)
-    for (places, vectors), floor, remembers in product(micro.SPARSE_BLOCKS.values(), FLOORS, (False, True)):
-        lanes = vectors * LANES
-        width, x_step, out_step = lanes + 1, lanes + 2, lanes + 5
+    for places, floor, remembers in product(micro.SPARSE_BLOCKS, FLOORS, (False, True)):
+        width, x_step, out_step = LANES + 1, LANES + 2, LANES + 5
         x = normal(1, x_at + 9 * width + places * x_step)
         out = untouched(out_at + places * out_step)
-        targets = [slice(out_at + t * out_step, out_at + t * out_step + lanes) for t in range(places)]
+        targets = [slice(out_at + t * out_step, out_at + t * out_step + LANES) for t in range(places)]
         for t, target in enumerate(targets):
-            out[target] = normal(10 + t, lanes)
+            out[target] = normal(10 + t, LANES)
         expected = out.copy()
         for t, target in enumerate(targets):
-            total = out[target].astype(float) if remembers else np.full(lanes, start, float)
+            total = out[target].astype(float) if remembers else np.full(LANES, start, float)
             for p in range(lo, lo + count):
                 at = x_at + int(offset[p]) * width + t * x_step
-                total += float(value[p]) * x[at : at + lanes]
+                total += float(value[p]) * x[at : at + LANES]
             expected[target] = np.maximum(total, floor)
         hi = lo + count
-        sparse_row(places, vectors, x, x_at, x_step, offset, width, value, lo, hi, start, int(remembers), floor, out, out_at, out_step)
-        assert_close(out, expected, f"{places} places, {vectors} vectors, floor {floor}, from memory {remembers}")
+        sparse_row(places, x, x_at, x_step, offset, width, value, lo, hi, start, int(remembers), floor, out, out_at, out_step)
+        assert_close(out, expected, f"{places} places, floor {floor}, from memory {remembers}")
 
 
 @pytest.mark.parametrize(("pages", "lines", "runs"), [(0, 2, 1), (2, 0, 3), (3, 1, 0), (1, 1, 1), (2, 3, 2), (1, 4, 5)])
@@ -165,7 +164,7 @@ def test_a_nan_passes_through_a_product_and_its_floor_in_its_own_lane_only(floor
     x[3] = np.nan
     dense, sparse = untouched(LANES), untouched(LANES)
     dense_block(1, 1, x, 0, offset, LANES, 1, one, 0, (1, 1), np.zeros(1, np.float32), 0, floor, dense, 0, place, 0)
-    sparse_row(1, 1, x, 0, 0, offset, LANES, one, 0, 1, np.float32(0), 0, floor, sparse, 0, 0)
+    sparse_row(1, x, 0, 0, offset, LANES, one, 0, 1, np.float32(0), 0, floor, sparse, 0, 0)
     for out in (dense, sparse):
         np.testing.assert_array_equal(out, np.maximum(x, floor))
         assert list(np.flatnonzero(np.isnan(out))) == [3]
@@ -238,6 +237,6 @@ def test_a_block_of_a_size_that_has_no_code_does_nothing() -> None:
     out, x = untouched(8 * LANES), np.ones(8 * LANES, np.float32)
     numbers, table = np.ones(1, np.float32), np.zeros(1, np.int32)
     dense_block(1, 3, x, 0, table, LANES, 1, numbers, 0, (0, 0), numbers, 0, FLOORS[0], out, 0, table, 0)
-    sparse_row(99, 1, x, 0, 0, table, LANES, numbers, 0, 1, np.float32(1), 0, FLOORS[0], out, 0, LANES)
+    sparse_row(99, x, 0, 0, table, LANES, numbers, 0, 1, np.float32(1), 0, FLOORS[0], out, 0, LANES)
     max_row(1, 3, x, 0, 1, 1, LANES, LANES, out, 0, LANES)
     np.testing.assert_array_equal(out, UNTOUCHED)

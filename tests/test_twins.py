@@ -177,6 +177,13 @@ def test_dense_layer(n: int, c: int, o: int, biased: bool, density: float | None
     assert_twins("linear", lambda work: multiply(work, x, filters, grad))
 
 
+@pytest.mark.parametrize("density", [0.2, 0.004, 0.0])
+@pytest.mark.parametrize(("n", "c", "o"), [(64, 784, 300), (70, 800, 50), (1, 300, 784), (130, 385, 5)])
+def test_pruned_dense_layer_whose_inputs_are_taken_in_blocks(n: int, c: int, o: int, density: float) -> None:
+    filters = pruned(normal(0, o, c), normal(1, o), density, seed=2)
+    assert_twins("linear", lambda work: multiply(work, normal(3, n, c), filters, normal(4, n, o)))
+
+
 shapes_of_activations = st.one_of(
     st.tuples(batches, st.integers(1, 300)), st.tuples(batches, channels, few, few), st.tuples(batches), st.tuples(few, few, few)
 )

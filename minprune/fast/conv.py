@@ -52,7 +52,7 @@ def forward(padded: Array, filters: Filters, geometry: Geometry, out_size: tuple
     out = lanes.empty((o, *out_size), width)
     taps, planes = tables.taps(c, geometry.kernel, h, w), tables.planes(o, out_size[0] * out_size[1])
     x, y, image = padded.reshape(-1), out.reshape(-1), _image(geometry, out_size, w)
-    products.forward(x, taps, flat(filters.weight), _bias(filters), y, planes, image, width, parts())
+    products.forward(x, taps, flat(filters.weight), bias_of(filters), y, planes, image, width, parts())
     return out
 
 
@@ -61,11 +61,19 @@ def sparse_forward(padded: Array, filters: Filters, geometry: Geometry, out_size
     assert filters.mask is not None, "the sparse way needs a mask"
     (c, h, w, width), o = padded.shape, filters.weight.shape[0]
     out = lanes.empty((o, *out_size), width)
-    pattern = sparsity.pattern_of(filters.mask)
-    offsets = pattern.positions(tables.taps(c, geometry.kernel, h, w))
-    values, starts, image = flat(filters.weight).take(pattern.row_index), pattern.row_starts, _image(geometry, out_size, w)
-    lean.forward(padded.reshape(-1), offsets, values, starts, _bias(filters), out.reshape(-1), image, width, parts())
+    rows = sparsity.pattern_of(filters.mask).rows
+    offsets, image = rows.positions(tables.taps(c, geometry.kernel, h, w)), _image(geometry, out_size, w)
+    lean.forward(
+        padded.reshape(-1), offsets, values_of(filters, rows), rows.starts, bias_of(filters), out.reshape(-1), image, width, parts()
+    )
     return out
+
+
+def values_of(filters: Filters, lines: sparsity.Lines) -> Array:
+    """The kept weights, line after line."""
+    values = floats(lines.index.size)
+    lean.gather(flat(filters.weight), lines.index, values, parts(), work=values.size * 1.0)
+    return values
 
 
 def sparse_pays(mask: Array) -> bool:
@@ -73,7 +81,7 @@ def sparse_pays(mask: Array) -> bool:
     return sparsity.lean(mask, min(sparsity.FORWARD, sparsity.INPUT_GRAD, sparsity.WEIGHT_GRAD)) is not None
 
 
-def _bias(filters: Filters) -> Array:
+def bias_of(filters: Filters) -> Array:
     return tables.zeros(len(filters.weight)) if filters.bias is None else np.ascontiguousarray(filters.bias)
 
 
@@ -92,10 +100,9 @@ def input_grad(filters: Filters, grad: Array, padded_shape: tuple[int, ...], geo
     if pattern is None:
         products.input_grad(dy, planes, flat(filters.weight), dx, taps, taps.size // c, h * w, image, width, parts())
     else:
-        values, starts = flat(filters.weight).take(pattern.column_index), pattern.column_starts
-        lean.input_grad(
-            dy, pattern.positions(planes, by_column=True), values, starts, dx, taps, taps.size // c, h * w, image, width, parts()
-        )
+        columns = pattern.columns
+        offsets, values = columns.positions(planes), values_of(filters, columns)
+        lean.input_grad(dy, offsets, values, columns.starts, dx, taps, taps.size // c, h * w, image, width, parts())
     return _crop(out, geometry.padding)
 
 
@@ -121,9 +128,9 @@ def weight_grad(padded: Array, grad: Array, filters: Filters, geometry: Geometry
     if pattern is None:
         products.weight_grad(x, taps, dy, dw.reshape(-1), image, width, parts())
     else:
-        grads = floats(pattern.row_index.size)
-        lean.weight_grad(x, pattern.positions(taps), pattern.row_starts, dy, grads, image, width, parts())
-        lean.spread(grads, pattern.row_index, dw.reshape(-1), pattern.row_starts)
+        rows = pattern.rows
+        grads = floats(rows.index.size)
+        lean.weight_grad(x, rows.positions(taps), rows.index, rows.starts, dy, grads, dw.reshape(-1), image, width, parts())
         assert filters.mask is not None, "a pattern comes from a mask"
         lanes.note_mask(dw, filters.mask)
     return dw

@@ -8,23 +8,40 @@ from minprune.fast import conv, lanes, sparsity, tables
 from minprune.fast.memory import ALIGN, floats
 from minprune.filters import Filters
 from minprune.geometry import Geometry
-from minprune.kernels import products
+from minprune.kernels import lean, products
 from minprune.parallel import parts
 
 Array = np.ndarray
 POINT = Geometry((1, 1), (1, 1), (0, 0))
 
+__all__ = ["bias_grad", "forward", "input_grad", "weight_grad"]
+
 
 def forward(x: Array, filters: Filters) -> Array:
     """y (N, O) = x (N, C) Wᵀ + b."""
-    return lanes.view(conv.forward(_points(x), filters, POINT, (1, 1))[:, 0, 0], len(x))
+    pattern = sparsity.lean(filters.mask, sparsity.FORWARD)
+    if pattern is None:
+        return lanes.view(conv.forward(_points(x), Filters(filters.weight, filters.bias), POINT, (1, 1))[:, 0, 0], len(x))
+    y = multiply(lanes.as_lanes(x), pattern.rows, conv.values_of(filters, pattern.rows), conv.bias_of(filters))
+    return lanes.view(y, len(x))
 
 
 def input_grad(filters: Filters, grad: Array) -> Array:
     """dx (N, C) = dy (N, O) W."""
-    dy = _points(grad)
-    shape = filters.weight.shape[1], 1, 1, dy.shape[-1]
-    return lanes.view(conv.input_grad(filters, dy, shape, POINT)[:, 0, 0], len(grad))
+    dy, c = lanes.as_lanes(grad), filters.weight.shape[1]
+    pattern = sparsity.lean(filters.mask, sparsity.INPUT_GRAD)
+    if pattern is None:
+        dx = conv.input_grad(Filters(filters.weight), dy[:, None, None], (c, 1, 1, dy.shape[1]), POINT)[:, 0, 0]
+    else:
+        dx = multiply(dy, pattern.columns, conv.values_of(filters, pattern.columns), tables.zeros(c))
+    return lanes.view(dx, len(grad))
+
+
+def multiply(x: Array, lines: sparsity.Lines, values: Array, bias: Array) -> Array:
+    """y (lines, width) = b + the matrix of which ``lines`` says where its ``values`` lie, times x (length of a line, width)."""
+    (length, width), y = x.shape, lanes.empty((bias.size,), x.shape[1])
+    lean.point_forward(x.reshape(-1), lines.along, values, lines.cuts(length, lean.NEAR), bias, y.reshape(-1), width, parts())
+    return y
 
 
 def weight_grad(x: Array, grad: Array, filters: Filters) -> Array:

@@ -12,34 +12,47 @@ import numpy as np
 
 Array = np.ndarray
 
-# The largest density at which each sparse product is taken. Measured for the convolutions of LeNet-5 at batch 64; a Dense layer of that
-# batch breaks even at a lower one, 0.16 to 0.24 (``minprune bench layers``).
+# The largest density at which each sparse product is taken: of a convolution (measured for those of LeNet-5 at batch 64), and of a Dense
+# layer (``minprune bench layers``).
 FORWARD, INPUT_GRAD, WEIGHT_GRAD = 0.35, 0.25, 0.25
 
 
 @dataclass(frozen=True)
-class Pattern:
-    """The kept weights of a mask (O, K), by rows and by columns.
+class Lines:
+    """The kept weights of a matrix line after line, a line being a row or a column.
 
-    ``row_index`` are their places in the flat weight, row after row; ``taps`` their columns; ``row_starts`` (O + 1,) where each row begins.
-    ``column_index``, ``outputs`` and ``column_starts`` (K + 1,) are the same column after column. ``looked_up`` remembers ``positions``.
+    ``index`` int32 are their places in the flat weight, ``along`` int32 how far along its line each lies, and ``starts`` int32 (lines + 1,)
+    where each line begins. ``looked_up`` and ``cut`` remember what was worked out from them.
     """
 
-    density: float
-    row_index: Array
-    taps: Array
-    row_starts: Array
-    column_index: Array
-    outputs: Array
-    column_starts: Array
-    looked_up: dict[tuple[int, bool], tuple[Array, Array]] = field(default_factory=dict)
+    index: Array
+    along: Array
+    starts: Array
+    looked_up: dict[int, tuple[Array, Array]] = field(default_factory=dict)
+    cut: dict[int, Array] = field(default_factory=dict)
 
-    def positions(self, table: Array, *, by_column: bool = False) -> Array:
-        """The entries of ``table`` (kept alive, see ``tables``) for each kept weight: of its tap, or by columns of its output."""
-        key = id(table), by_column
-        if key not in self.looked_up:
-            self.looked_up[key] = table, table[self.outputs if by_column else self.taps]
-        return self.looked_up[key][1]
+    def positions(self, table: Array) -> Array:
+        """For each kept weight the entry of ``table`` (kept alive, see ``tables``) that belongs to where it lies along its line."""
+        if id(table) not in self.looked_up:
+            self.looked_up[id(table)] = table, table[self.along]
+        return self.looked_up[id(table)][1]
+
+    def cuts(self, length: int, block: int) -> Array:
+        """int32 (lines, blocks + 1): where in each line of ``length`` those weights begin that lie in each ``block`` of it."""
+        if block not in self.cut:
+            lines, edges = np.arange(self.starts.size - 1), np.append(np.arange(0, length, block), length)
+            ranked = np.repeat(lines, np.diff(self.starts)) * length + self.along
+            self.cut[block] = np.searchsorted(ranked, lines[:, None] * length + edges).astype(np.int32)
+        return self.cut[block]
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Which weights (O, K) a mask keeps, by rows and by columns; ``density`` is their share."""
+
+    density: float
+    rows: Lines
+    columns: Lines
 
 
 _known: dict[int, tuple[weakref.ref, Pattern]] = {}
@@ -70,14 +83,10 @@ def _work_out(rows: Array) -> Pattern:
     k = rows.shape[1]
     return Pattern(
         density=outputs.size / max(rows.size, 1),
-        row_index=outputs * k + taps,
-        taps=taps,
-        row_starts=_starts(rows.sum(axis=1)),
-        column_index=by_output * k + by_tap,
-        outputs=by_output,
-        column_starts=_starts(rows.sum(axis=0)),
+        rows=_lines(outputs * k + taps, taps, rows.sum(axis=1)),
+        columns=_lines(by_output * k + by_tap, by_output, rows.sum(axis=0)),
     )
 
 
-def _starts(counts: Array) -> Array:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+def _lines(index: Array, along: Array, counts: Array) -> Lines:
+    return Lines(index.astype(np.int32), along.astype(np.int32), np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))

@@ -16,10 +16,13 @@ from numba.core import config
 
 @dataclass(frozen=True)
 class Host:
-    """``lanes`` of a vector; accumulators that fit (``tile``); the largest block of a dot product (rows and taps)."""
+    """``lanes`` of a vector; the ``widest`` dense block, in vectors; accumulators that fit (``tile``); the most ``places`` of a sparse row;
+    the largest block of a dot product (rows and taps)."""
 
     lanes: int
+    widest: int
     tile: int
+    places: int
     dot_rows: int
     dot_taps: int
 
@@ -27,19 +30,17 @@ class Host:
         """The most rows of a dense block that is ``vectors`` wide."""
         return min(6, self.tile // vectors)
 
-    def places(self, vectors: int) -> int:
-        """The most places of a sparse row that is ``vectors`` wide."""
-        return max(self.tile * 2 // 3 // vectors, 1)
-
 
 def detect() -> Host:
     """The block sizes for the processor that numba compiles for."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return Host(lanes=4, tile=24, dot_rows=5, dot_taps=5)
+        return Host(lanes=4, widest=4, tile=24, places=16, dot_rows=5, dot_taps=5)
     named = config.CPU_NAME is not None
     wide = "+avx512f" in (config.CPU_FEATURES or "") if named else llvm.get_host_cpu_features().get("avx512f", False)
-    return Host(lanes=16, tile=24, dot_rows=5, dot_taps=5) if wide else Host(lanes=8, tile=12, dot_rows=3, dot_taps=4)
+    if wide:
+        return Host(lanes=16, widest=4, tile=24, places=16, dot_rows=5, dot_taps=5)
+    return Host(lanes=8, widest=2, tile=12, places=8, dot_rows=3, dot_taps=3)
 
 
 HOST = detect()
-VECTORS = (4, 2, 1)  # widths of a block, in vectors
+VECTORS = tuple(v for v in (4, 2, 1) if v <= HOST.widest)  # widths of a block, in vectors

@@ -6,6 +6,10 @@ the outputs that keep it) for the input gradient. ``starts`` are where rows or c
     forward       y[o, place]        = b[o] + Σ over the kept taps of o:      value · x[tap + place]
     input grad    dx[tap + place]    += Σ over the outputs that keep tap:     value · dy[o, place]
     weight grad   dvalue             = Σ_{place, image} dy[o, place] · x[tap + place]      for every kept weight, and no other
+
+A Dense layer has a single place, so that a whole row reads all of x once, which is more than a first-level cache holds. ``point_forward``
+therefore takes a block of x that fits (``cuts`` are where in each row its weights begin and end), and for it all the rows, before the
+next. The input gradient of such a layer is the same product with the weight by columns.
 """
 
 from __future__ import annotations
@@ -18,8 +22,10 @@ from minprune.kernels.host import HOST
 from minprune.kernels.micro import LANES, NO_FLOOR, dot_block, sparse_row
 from minprune.kernels.products import ceil_div, part
 
-PLACES = HOST.places(1)
+PLACES = HOST.places
 DOT_TAPS = HOST.dot_taps
+STRIP = 4  # vectors of x that a Dense layer reads together
+NEAR = (3 << 12) // (STRIP * LANES)  # positions of such a strip that stay near, in a first-level cache: 48 KiB
 
 
 @inline
@@ -30,7 +36,7 @@ def sparse_run(x, x_at, out, out_at, vectors, offsets, width, values, lo, hi, bi
     for i in range(pieces):
         many = part(i + 1, pieces, vectors) - done
         here, there = x_at + done * LANES, out_at + done * LANES
-        sparse_row(many, 1, x, here, LANES, offsets, width, values, lo, hi, bias, add, floor, out, there, LANES)
+        sparse_row(many, x, here, LANES, offsets, width, values, lo, hi, bias, add, floor, out, there, LANES)
         done += many
 
 
@@ -42,6 +48,37 @@ def sparse_places(x, x_at, x_step, out, out_at, out_step, places, offsets, width
         return
     for p in range(places):
         sparse_run(x, x_at + p * x_step, out, out_at + p * out_step, width // LANES, offsets, width, values, lo, hi, bias, add, NO_FLOOR)
+
+
+@kernel
+def gather(w, index, values, parts):
+    """values = w[index]."""
+    tasks = min(parts, index.size)
+    for task in prange(tasks):
+        for p in range(part(task, tasks, index.size), part(task + 1, tasks, index.size)):
+            values[p] = w[index[p]]
+
+
+@kernel
+def point_forward(x, taps, values, cuts, bias, out, width, parts):
+    """y (O, width) of x (K, width); row o's weights in block b of x are cuts[o, b] <= p < cuts[o, b + 1]."""
+    tasks = min(parts, bias.size)
+    for task in prange(tasks):
+        point_forward_task(x, taps, values, cuts, bias, out, part(task, tasks, bias.size), part(task + 1, tasks, bias.size), width)
+
+
+@inline
+def point_forward_task(x, taps, values, cuts, bias, out, first, last, width):
+    """The rows first..last-1."""
+    lane = 0
+    while lane < width:
+        vectors = min((width - lane) // LANES, STRIP)
+        for block in range(cuts.shape[1] - 1):
+            for o in range(first, last):
+                lo, hi, y_at = cuts[o, block], cuts[o, block + 1], o * width + lane
+                if lo < hi or block == 0:
+                    sparse_row(vectors, x, lane, LANES, taps, width, values, lo, hi, bias[o], block, NO_FLOOR, out, y_at, LANES)
+        lane += vectors * LANES
 
 
 @kernel
@@ -95,12 +132,14 @@ def input_grad_task(dy, planes, values, starts, dx, taps, channels, per_channel,
 
 
 @kernel
-def weight_grad(x, offsets, starts, dy, grads, image, width, parts):
-    """The gradient of every kept weight, row by row."""
+def weight_grad(x, offsets, index, starts, dy, grads, dw, image, width, parts):
+    """dw, zero but at ``index``, where the kept weights lie; ``grads`` is memory for their gradients in a row."""
     outputs = starts.size - 1
     tasks = min(parts, outputs)
     for task in prange(tasks):
-        weight_grad_task(x, offsets, starts, dy, grads, part(task, tasks, outputs), part(task + 1, tasks, outputs), image, width)
+        first, last = part(task, tasks, outputs), part(task + 1, tasks, outputs)
+        weight_grad_task(x, offsets, starts, dy, grads, first, last, image, width)
+        spread(grads, index, dw, starts, first, last)
 
 
 @inline
@@ -120,20 +159,11 @@ def weight_grad_task(x, offsets, starts, dy, grads, first, last, image, width):
             p += many
 
 
-@kernel
-def spread(grads, index, dw, starts):
-    """dw = zeros, and at ``index`` the gradients of the kept weights; row by row."""
-    outputs = starts.size - 1
-    size = dw.size // outputs
-    for o in prange(outputs):
-        spread_row(grads, index, dw, starts[o], starts[o + 1], o * size, size)
-
-
 @inline
-def spread_row(grads, index, dw, lo, hi, at, size):
-    """One row."""
-    row = dw[at : at + size]
-    for i in range(size):
-        row[i] = 0
-    for p in range(lo, hi):
+def spread(grads, index, dw, starts, first, last):
+    """The gradients of the rows first..last-1 to their places, and zeros to all others."""
+    size = dw.size // (starts.size - 1)
+    for i in range(first * size, last * size):
+        dw[i] = 0
+    for p in range(starts[first], starts[last]):
         dw[index[p]] = grads[p]

@@ -26,7 +26,7 @@ LANES = HOST.lanes
 N = types.intp
 NO_FLOOR = float("-inf")  # as ``floor``: no ReLU
 DENSE_BLOCKS = {100 * rows + vectors: (rows, vectors) for vectors in VECTORS for rows in range(1, HOST.rows(vectors) + 1)}
-SPARSE_BLOCKS = {100 * places + vectors: (places, vectors) for vectors in VECTORS for places in range(1, HOST.places(vectors) + 1)}
+SPARSE_BLOCKS = range(1, HOST.places + 1)
 DOT_BLOCKS = {100 * rows + taps: (rows, taps) for rows in range(1, HOST.dot_rows + 1) for taps in range(1, HOST.dot_taps + 1)}
 CHAINS = 8  # sums that must be under way at once to hide the latency of an addition
 
@@ -107,51 +107,47 @@ def dense_block(
 
 
 @intrinsic
-def sparse_row(typing, places, vectors, x, x_at, x_step, offset, width, value, lo, hi, start, from_out, floor, out, out_at, out_step):
-    """out[t] = max(floor, start + Σ_{lo <= p < hi} value[p] · x[offset[p] + t]) at ``places`` places t, ``vectors`` vectors of each.
+def sparse_row(typing, places, x, x_at, x_step, offset, width, value, lo, hi, start, from_out, floor, out, out_at, out_step):
+    """out[t] = max(floor, start + Σ_{lo <= p < hi} value[p] · x[offset[p] + t]) at ``places`` places t, a vector of each.
 
     x[offset[p] + t] starts at x_at + offset[p] · width + t · x_step, out[t] at out_at + t · out_step. Where ``from_out`` is not 0 the sums
     go on from what ``out`` holds, and ``start`` does not matter. Each weight is loaded once and used at all places.
     """
-    signature = types.void(N, N, x, N, N, offset, N, value, N, N, types.float32, N, types.float32, out, N, N)
+    signature = types.void(N, x, N, N, offset, N, value, N, N, types.float32, N, types.float32, out, N, N)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         e, a = open_block(context, builder, signature, arguments)
-        places, vectors, x, x_at, x_step, offset, width, value, lo, hi, start, from_out, floor, out, out_at, out_step = a
+        places, x, x_at, x_step, offset, width, value, lo, hi, start, from_out, floor, out, out_at, out_step = a
         x, out, start, floor = e.at(x, x_at), e.at(out, out_at), e.splat(start), e.splat(floor)
 
-        def block(case: int) -> None:
-            many, wide = SPARSE_BLOCKS[case]
-            cells = [(t, j) for t in range(many) for j in range(wide)]
-            unroll = max(CHAINS // len(cells), 1)
-            targets = [e.at(out, e.times(out_step, t), j * LANES) for t, j in cells]
+        def block(many: int) -> None:
+            unroll = max(CHAINS // many, 1)
+            targets = [e.at(out, e.times(out_step, t)) for t in range(many)]
             steps = [e.times(x_step, t) for t in range(many)]
 
             def one(p: Any, sums: list[Any]) -> list[Any]:
                 w = e.splat(e.number(e.at(value, p)))
                 source = e.at(x, e.times(e.index(e.at(offset, p)), width))
-                return [e.fma(w, e.load(e.at(source, steps[t], j * LANES)), s) for (t, j), s in zip(cells, sums, strict=True)]
+                return [e.fma(w, e.load(e.at(source, step)), s) for step, s in zip(steps, sums, strict=True)]
 
             def several(p: Any, sums: list[Any]) -> list[Any]:
                 groups = [sums[u::unroll] for u in range(unroll)]
                 groups = [one(builder.add(p, constant(u)), group) for u, group in enumerate(groups)]
-                return [group[n] for n in range(len(cells)) for group in groups]
+                return [group[n] for n in range(many) for group in groups]
 
-            first = e.either(
-                builder.icmp_signed("!=", from_out, constant(0)), lambda: [e.load(t) for t in targets], lambda: [start] * len(cells)
-            )
+            first = e.either(builder.icmp_signed("!=", from_out, constant(0)), lambda: [e.load(t) for t in targets], lambda: [start] * many)
             if unroll == 1:
                 sums = e.loop(lo, hi, 1, first, one)
             else:
                 whole = builder.add(lo, builder.mul(builder.sdiv(builder.sub(hi, lo), constant(unroll)), constant(unroll)))
                 spread = [s if u == 0 else e.zero() for s in first for u in range(unroll)]
                 spread = e.loop(lo, whole, unroll, spread, several)
-                sums = [e.total(spread[n * unroll : (n + 1) * unroll]) for n in range(len(cells))]
+                sums = [e.total(spread[n * unroll : (n + 1) * unroll]) for n in range(many)]
                 sums = e.loop(whole, hi, 1, sums, one)
             for target, s in zip(targets, sums, strict=True):
                 e.store(e.clamp(s, floor), target)
 
-        e.switch(_key(builder, places, vectors), list(SPARSE_BLOCKS), block)
+        e.switch(places, SPARSE_BLOCKS, block)
         return context.get_dummy_value()
 
     return signature, generate

@@ -36,7 +36,7 @@ from minprune.kernels.host import HOST, VECTORS
 from minprune.kernels.ir import I64, constant
 from minprune.kernels.micro import LANES, N, open_block
 
-HEIGHT = min(HOST.rows(4), 4)  # the most rows of a block; more would not leave registers for their addresses
+HEIGHT = min(HOST.rows(HOST.widest), 4)  # the most rows of a block; more would not leave registers for their addresses
 PAIRS = (1, 2)  # positions loaded at once
 BLOCKS = {
     1000 * at_once + 100 * rows + vectors: (at_once, rows, vectors)

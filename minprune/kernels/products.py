@@ -21,7 +21,9 @@ from minprune.kernels.compile import inline, kernel
 from minprune.kernels.host import HOST
 from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, dot_block
 
+WIDEST = HOST.widest
 ROWS_4, ROWS_2, ROWS_1 = HOST.rows(4), HOST.rows(2), HOST.rows(1)
+ROWS = HOST.rows(WIDEST)
 DOT_ROWS, DOT_TAPS = HOST.dot_rows, HOST.dot_taps
 BAND = 3 << 16  # floats of a band of both images: 768 KiB
 GROUP = 4 * LANES  # lanes of a task of the input gradient
@@ -29,8 +31,8 @@ GROUP = 4 * LANES  # lanes of a task of the input gradient
 
 @inline
 def vectors_at(lane, width):
-    """How many vectors a block at ``lane`` takes: 4, 2 or 1, whatever is left of ``width``."""
-    left = (width - lane) // LANES
+    """How many vectors a block at ``lane`` takes: 4, 2 or 1, whatever is left of ``width`` and the processor has registers for."""
+    left = min((width - lane) // LANES, WIDEST)
     return 4 if left >= 4 else (2 if left >= 2 else 1)
 
 
@@ -56,7 +58,7 @@ def ceil_div(a, b):
 def forward(x, taps, w, bias, out, planes, image, width, parts):
     """y of a convolution or Dense layer. ``planes[o]`` is where output o's plane starts; ``image`` is (Y, X, rows apart, columns apart)."""
     bands = min(image[0], parts)
-    blocks = min(ceil_div(parts, bands), ceil_div(planes.size, ROWS_4))
+    blocks = min(ceil_div(parts, bands), ceil_div(planes.size, ROWS))
     for task in prange(bands * blocks):
         band, block = task // blocks, task % blocks
         rows = part(band, bands, image[0]), part(band + 1, bands, image[0])
@@ -154,7 +156,7 @@ def weight_grad_task(x, taps, dy, dw, blocks, image, width):
 @kernel
 def outer(x, dy, dw, each, rows_at, zeros, width, parts):
     """dw (O, C) of a Dense layer from the inputs x (N, C), one after another, and dy in lanes: Σ_n dy[o, n] · x[n]. C is at least LANES."""
-    tasks = min(parts, ceil_div(rows_at.size, ROWS_4))
+    tasks = min(parts, ceil_div(rows_at.size, ROWS))
     for task in prange(tasks):
         outer_task(x, dy, dw, each, rows_at, zeros, (part(task, tasks, rows_at.size), part(task + 1, tasks, rows_at.size)), width)
 

@@ -43,7 +43,7 @@ from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, max_pairs, max_
 from minprune.kernels.pattern import HEIGHT, pattern_block, tap_pattern_block
 from minprune.kernels.products import ceil_div, part, rows_of, vectors_at
 
-ROWS = HOST.rows(4)
+ROWS = HOST.rows(HOST.widest)
 NEAR = 1 << 13  # floats of the inputs that a pattern's outputs read before they go on: 32 KiB, two thirds of a first-level cache
 
 
@@ -86,7 +86,7 @@ def sparse_places(work, source, target, places, apart, offsets, width, values, l
     for t in range(places):
         for lane in range(0, width, LANES):
             at = t * apart + lane
-            sparse_row(1, 1, work, source + at, apart, offsets, width, values, lo, hi, bias, 0, floor, work, target + at, apart)
+            sparse_row(1, work, source + at, apart, offsets, width, values, lo, hi, bias, 0, floor, work, target + at, apart)
 
 
 @inline
@@ -172,12 +172,7 @@ def sparse_linear(step, work, values, offsets, starts, biases, width):
             total = bias + gather_dot(work[source : source + step[CHANNELS]], values[lo:hi], offsets[lo:hi])
             work[target + o] = floor if total < floor else total
         else:
-            lane = 0
-            while lane < width:
-                vectors = vectors_at(lane, width)
-                y_at = target + o * width + lane
-                sparse_row(1, vectors, work, source + lane, 0, offsets, width, values, lo, hi, bias, 0, floor, work, y_at, 0)
-                lane += vectors * LANES
+            sparse_run(work, source, work, target + o * width, width // LANES, offsets, width, values, lo, hi, bias, 0, floor)
 
 
 @summing_inline
