@@ -40,6 +40,11 @@ def dot_block(rows, taps, x, x_at, offset, offset_at, width, dy, dy_at, dy_row, 
 
 
 @inline
+def max_and_winner(window_y, window_x, x, x_at, x_row, x_step, width, out, winner, out_at):
+    micro.max_and_winner(window_y, window_x, x, x_at, x_row, x_step, width, out, winner, out_at)
+
+
+@inline
 def max_row(columns, vectors, x, x_at, window_y, window_x, x_row, x_step, out, out_at, out_step):
     micro.max_row(columns, vectors, x, x_at, window_y, window_x, x_row, x_step, out, out_at, out_step)
 
@@ -194,6 +199,23 @@ def test_max_row_is_the_maximum_of_each_window_and_nan_wins(window: tuple[int, i
         max_row(columns, vectors, x, x_at, window_y, window_x, x_row, x_step, out, out_at, out_step)
         np.testing.assert_array_equal(out, expected, err_msg=f"{vectors} vectors, NaN {broken}")
         assert np.isnan(out).any() == (broken and columns > 0)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("window", [(1, 1), (1, 3), (2, 2), (3, 1), (16, 16)])
+def test_max_and_winner_tells_the_first_of_equals_and_the_first_nan(window: tuple[int, int], broken: bool) -> None:
+    (window_y, window_x), width, x_at, out_at = window, 3 * LANES, 5, 2
+    x_step = width + 1
+    x_row = window_x * x_step + 2
+    x = np.round(normal(0, x_at + window_y * x_row + width))  # many are equal
+    x = spoilt(x, 1, share=0.02) if broken else x
+    seen = np.stack([x[x_at + r * x_row + s * x_step :][:width] for r, s in product(range(window_y), range(window_x))])
+    out, winner = untouched(out_at + width + 3), np.full(out_at + width + 3, 77, np.uint8)
+    expected, who = out.copy(), winner.copy()
+    expected[out_at : out_at + width], who[out_at : out_at + width] = seen.max(axis=0), seen.argmax(axis=0)
+    max_and_winner(window_y, window_x, x, x_at, x_row, x_step, width, out, winner, out_at)
+    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(winner, who)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2])

@@ -381,9 +381,9 @@ def test_nan_reaches_what_it_reaches_in_numpys_convolution(shape: tuple[int, ...
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("shape", NAN_SHAPES)
 def test_nan_reaches_what_it_reaches_in_numpy(shape: tuple[int, ...], seed: int) -> None:
-    n, c, h, w = shape
+    n, c = shape[:2]
     x, rows = spoilt(normal(0, *shape), seed), spoilt(normal(1, n, 20), seed)
-    geometry, labels = Geometry((2, 3), (1, 2), (0, 0)), np.zeros(n, int)
+    labels = np.zeros(n, int)
     grad, rows_grad = normal(2, *shape), normal(3, n, 4)
     filters = Filters(normal(4, 4, 20))
     assert_twins("activation", lambda work: {"relu": work.relu(x), "relu_grad": work.relu_grad(grad, work.relu(x))})
@@ -393,9 +393,16 @@ def test_nan_reaches_what_it_reaches_in_numpy(shape: tuple[int, ...], seed: int)
     assert_twins("norm", lambda work: normalise(work, x, grad, normal(5, 3, c)))
     assert_twins("norm", lambda work: normalise(work, grad, x, normal(5, 3, c)))
     assert_twins("loss", lambda work: surprise(work, rows, labels))
-    assert_twins("pool", lambda work: {"max_pool": work.max_pool(x, geometry)[0], "mean_pool": work.mean_pool(x, geometry)})
-    dy = spoilt(normal(6, n, c, *geometry.output_size(h, w)), seed)
-    assert_twins("pool", lambda work: {"mean_pool_grad": work.mean_pool_grad(dy, shape, geometry)})
+    assert_twins("activation", lambda work: {"relu_grad": work.relu_grad(x, work.relu(grad))})
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("shape", NAN_SHAPES)
+@pytest.mark.parametrize("geometry", [Geometry((2, 3), (1, 2), (0, 0)), Geometry((2, 3), (2, 3), (0, 0)), Geometry((2, 2), (3, 2), (0, 0))])
+def test_nan_goes_through_pooling_and_its_gradient_as_in_numpy(shape: tuple[int, ...], geometry: Geometry, seed: int) -> None:
+    x, grad = normal(0, *shape), normal(1, *shape[:2], *geometry.output_size(*shape[2:]))
+    assert_twins("pool", lambda work: pool(work, spoilt(x, seed), grad, geometry))
+    assert_twins("pool", lambda work: pool(work, x, spoilt(grad, seed), geometry))
 
 
 def test_an_empty_batch_has_zero_gradients() -> None:

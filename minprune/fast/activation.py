@@ -22,7 +22,7 @@ def relu(x: Array) -> Array:
 
 
 def relu_grad(grad: Array, out: Array) -> Array:
-    """The gradient where ReLU's output is above zero."""
+    """The gradient where ReLU's output is above zero, or NaN."""
     outputs = lanes.memory_of(out)
     if outputs is None:
         return plain.relu_grad(grad, out)

@@ -17,7 +17,7 @@ from typing import TypeGuard
 
 import numpy as np
 
-from minprune.fast.memory import ALIGN, floats
+from minprune.fast.memory import ALIGN, address, floats
 from minprune.kernels import elementwise
 
 Array = np.ndarray
@@ -40,7 +40,7 @@ def view(lanes: Array, n: int) -> Array:
     """The batch as its reader knows it, (N, C, H, W) or (N, C), over ``lanes``; nothing is copied."""
     owner = lanes.base
     if _is_owner(owner) and owner.size == lanes.size + ALIGN:
-        owner[_end(owner)] = n
+        owner[_end(owner, address(owner))] = n
     return lanes[..., :n].transpose(BATCH_FIRST[lanes.ndim])
 
 
@@ -79,7 +79,11 @@ def memory_of(batch: Array) -> Array | None:
     if n == width and inner.flags.c_contiguous:
         return inner
     owner = batch.base
-    if not _is_owner(owner) or owner[_end(owner)] != n:
+    if not _is_owner(owner):
+        return None
+    before = address(owner)
+    end = _end(owner, before)
+    if owner[end] != n:
         return None
     strides = [4 * width * math.prod(shape[i + 1 :]) for i in range(len(shape))]
     if n != width and math.prod(shape) == 1:
@@ -87,8 +91,8 @@ def memory_of(batch: Array) -> Array | None:
     fits = all(size == 1 or have == want for size, have, want in zip(shape, batch.strides[1:], strides, strict=True))
     if not fits or (n > 1 and batch.strides[0] != 4):
         return None
-    first, end, count = _end(owner) - (owner.size - ALIGN), _end(owner), math.prod(shape) * width
-    start = (_address(batch) - _address(owner)) // 4
+    first, count = end - (owner.size - ALIGN), math.prod(shape) * width
+    start = (batch.__array_interface__["data"][0] - before) // 4
     if start < first or start + count > end or (start - first) % width:
         return None
     return owner[start : start + count].reshape(*shape, width)
@@ -98,13 +102,13 @@ def note_mask(grad: Array, mask: Array) -> None:
     """Note in the spare number behind ``grad`` (whole memory of ``floats``) that it is zero already where ``mask`` prunes."""
     owner = grad.base
     if _is_owner(owner) and owner.size == grad.size + ALIGN:
-        owner[_end(owner)] = _token(mask)
+        owner[_end(owner, address(owner))] = _token(mask)
 
 
 def is_masked(grad: Array, mask: Array) -> bool:
     """Whether ``note_mask`` said so of this very mask."""
     owner = grad.base
-    return _is_owner(owner) and owner.size == grad.size + ALIGN and bool(owner[_end(owner)] == _token(mask))
+    return _is_owner(owner) and owner.size == grad.size + ALIGN and bool(owner[_end(owner, address(owner))] == _token(mask))
 
 
 def _token(mask: Array) -> float:
@@ -117,10 +121,6 @@ def _is_owner(owner: object) -> TypeGuard[Array]:
     return type(owner) is np.ndarray and owner.ndim == 1 and owner.dtype == np.float32 and owner.size > ALIGN and owner.flags.carray
 
 
-def _end(owner: Array) -> int:
-    """Where, in what ``floats`` made, the memory ends that it handed out."""
-    return -(_address(owner) // 4) % ALIGN + owner.size - ALIGN
-
-
-def _address(array: Array) -> int:
-    return array.__array_interface__["data"][0]
+def _end(owner: Array, start: int) -> int:
+    """Where, in what ``floats`` made at the address ``start``, the memory ends that it handed out."""
+    return -(start // 4) % ALIGN + owner.size - ALIGN

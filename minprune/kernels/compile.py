@@ -14,6 +14,7 @@ import math
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -97,9 +98,7 @@ class Kernel:
         if work < WORTH_SHARING or not parallel.may_run_parallel():
             self.serial(*arguments)
             return
-        n = parallel.threads()
-        if numba.get_num_threads() != n:
-            numba.set_num_threads(n)  # numba keeps the number per Python thread
+        _tell_numba(parallel.threads())
         if _pool_is_shared():
             self._parallel(*arguments)
             return
@@ -125,6 +124,16 @@ def inline(function: Callable[..., Any]) -> Any:
 def summing_inline(function: Callable[..., Any]) -> Any:
     """A helper whose sums may be taken in any order; see ``summing_kernel``."""
     return numba.njit(nogil=True, error_model="numpy", fastmath=ANY_ORDER)(function)
+
+
+_told = threading.local()
+
+
+def _tell_numba(n: int) -> None:
+    """How many threads to use; numba keeps that per Python thread, and so does what it was told last."""
+    if getattr(_told, "threads", None) != n:
+        numba.set_num_threads(n)
+        _told.threads = n
 
 
 def _pool_is_shared() -> bool:

@@ -39,12 +39,12 @@ def relu(x, out):
 
 @kernel
 def relu_grad(grad, out, dx):
-    """dx: the gradient where the output is above zero."""
+    """dx: the gradient where the output is above zero, or NaN."""
     for task in prange((grad.size + CHUNK - 1) // CHUNK):
         start = task * CHUNK
         gs, ys, ds = grad[start : start + CHUNK], out[start : start + CHUNK], dx[start : start + CHUNK]
         for i in range(gs.size):
-            ds[i] = gs[i] if ys[i] > 0 else 0
+            ds[i] = 0 if ys[i] <= 0 else gs[i]
 
 
 @kernel

@@ -13,7 +13,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-F32, I32, I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+F32, I8, I32, I64 = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64)
 Value = Any  # an LLVM value
 Body = Callable[[Value, list[Value]], list[Value]]
 
@@ -49,9 +49,9 @@ class Emitter:
 
     def splat(self, scalar: Value) -> Value:
         """A vector with ``scalar`` in every lane."""
-        one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), scalar, ir.Constant(I32, 0))
-        lanes = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), lanes)
+        nothing = ir.Constant(ir.VectorType(scalar.type, self.lanes), ir.Undefined)
+        one = self.builder.insert_element(nothing, scalar, ir.Constant(I32, 0))
+        return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes))
 
     def shuffle(self, a: Value, b: Value, lanes: Sequence[int]) -> Value:
         """The given lanes of a (0, 1, …) and b (counted on from there)."""
@@ -67,6 +67,11 @@ class Emitter:
     def store(self, vector: Value, pointer: Value) -> None:
         self.builder.store(vector, self.builder.bitcast(pointer, self.vector.as_pointer()), align=4)
 
+    def store_bytes(self, vector: Value, pointer: Value) -> None:
+        """Store the lowest byte of each whole number."""
+        narrow = ir.VectorType(I8, self.lanes)
+        self.builder.store(self.builder.trunc(vector, narrow), self.builder.bitcast(pointer, narrow.as_pointer()), align=1)
+
     def fma(self, a: Value, b: Value, c: Value) -> Value:
         """a * b + c in every lane, in one instruction."""
         return self.builder.call(self._intrinsic(f"llvm.fma.v{self.lanes}f32", self.vector, [self.vector] * 3), [a, b, c])
@@ -79,6 +84,10 @@ class Emitter:
         """The larger of both in every lane; NaN wins."""
         b_wins = self.builder.fcmp_unordered(">", b, a)  # also where either is NaN
         return self.builder.select(self.builder.fcmp_unordered("uno", a, a), a, self.builder.select(b_wins, b, a))
+
+    def beats(self, a: Value, b: Value) -> Value:
+        """In which lanes a is larger than b, or NaN where b is not."""
+        return self.builder.and_(self.builder.fcmp_unordered(">", a, b), self.builder.fcmp_ordered("ord", b, b))
 
     def total(self, vectors: Sequence[Value]) -> Value:
         """The lane-by-lane sum of several vectors."""

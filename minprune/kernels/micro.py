@@ -20,7 +20,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from minprune.kernels.host import HOST, VECTORS
-from minprune.kernels.ir import F32, Emitter, constant
+from minprune.kernels.ir import F32, I32, Emitter, constant
 
 LANES = HOST.lanes
 N = types.intp
@@ -238,6 +238,42 @@ def max_row(typing, columns, vectors, x, x_at, window_y, window_x, x_row, x_step
             e.loop(zero, columns, 1, [], column)
 
         e.switch(vectors, VECTORS, block)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def max_and_winner(typing, window_y, window_x, x, x_at, x_row, x_step, width, out, winner, out_at):
+    """out[i] = the maximum over a window of places, for ``width`` lanes i, and winner[i] (uint8) the number of its place in reading order.
+
+    Place (r, s) starts at x_at + r · x_row + s · x_step. The first of equals wins, and the first NaN over all numbers.
+    """
+    signature = types.void(N, N, x, N, N, N, N, out, winner, N)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        e, a = open_block(context, builder, signature, arguments)
+        window_y, window_x, x, x_at, x_row, x_step, width, out, winner, out_at = a
+        x, out, winner, zero = e.at(x, x_at), e.at(out, out_at), e.at(winner, out_at), constant(0)
+
+        def vector(lane: Any, nothing: list[Any]) -> list[Any]:
+            def line(r: Any, leader: list[Any]) -> list[Any]:
+                def place(s: Any, leader: list[Any]) -> list[Any]:
+                    best, who = leader
+                    here = e.load(e.at(x, e.times(x_row, r), e.times(x_step, s), lane))
+                    number = e.splat(builder.trunc(builder.add(e.times(window_x, r), s), I32))
+                    beaten = e.beats(here, best)
+                    return [builder.select(beaten, here, best), builder.select(beaten, number, who)]
+
+                return e.loop(zero, window_x, 1, leader, place)
+
+            first = [e.load(e.at(x, lane)), e.splat(ir.Constant(I32, 0))]
+            best, who = e.loop(zero, window_y, 1, first, line)
+            e.store(best, e.at(out, lane))
+            e.store_bytes(who, e.at(winner, lane))
+            return nothing
+
+        e.loop(zero, width, LANES, [], vector)
         return context.get_dummy_value()
 
     return signature, generate

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import prange
 
 from minprune.kernels.compile import inline, kernel
 from minprune.kernels.elementwise import clear
+from minprune.kernels.micro import max_and_winner
 
 
 @kernel
@@ -23,20 +25,9 @@ def channel_maximum(c, x, out, winner, image, places, window, stride, width):
     """The same for one channel."""
     for y in range(places[0]):
         for p in range(places[1]):
+            corner = ((c * image[0] + y * stride[0]) * image[1] + p * stride[1]) * width
             o = ((c * places[0] + y) * places[1] + p) * width
-            best, who = out[o : o + width], winner[o : o + width]
-            for number in range(window[0] * window[1]):
-                r, s = number // window[1], number % window[1]
-                at = ((c * image[0] + y * stride[0] + r) * image[1] + p * stride[1] + s) * width
-                here = x[at : at + width]
-                if number == 0:
-                    for i in range(width):
-                        best[i], who[i] = here[i], 0
-                else:
-                    for i in range(width):
-                        better = here[i] > best[i] or here[i] != here[i]
-                        best[i] = here[i] if better else best[i]
-                        who[i] = number if better else who[i]
+            max_and_winner(window[0], window[1], x, corner, image[1] * width, width, width, out, winner, o)
 
 
 @kernel
@@ -49,7 +40,9 @@ def maximum_grad(grad, winner, dx, C, image, places, window, stride, width):
 @inline
 def channel_maximum_grad(c, grad, winner, dx, image, places, window, stride, width):
     """The same for one channel."""
-    clear(dx, c * image[0] * image[1] * width, image[0] * image[1] * width)
+    overlap = stride[0] < window[0] or stride[1] < window[1]
+    if overlap or places[0] * stride[0] < image[0] or places[1] * stride[1] < image[1] or stride[0] > window[0] or stride[1] > window[1]:
+        clear(dx, c * image[0] * image[1] * width, image[0] * image[1] * width)
     for y in range(places[0]):
         for p in range(places[1]):
             o = ((c * places[0] + y) * places[1] + p) * width
@@ -58,8 +51,12 @@ def channel_maximum_grad(c, grad, winner, dx, image, places, window, stride, wid
             for number in range(window[0] * window[1]):
                 at = corner + (number // window[1] * image[1] + number % window[1]) * width
                 target = dx[at : at + width]
-                for i in range(width):
-                    target[i] += flowing[i] if who[i] == number else 0
+                if overlap:
+                    for i in range(width):
+                        target[i] += flowing[i] if who[i] == number else 0
+                else:
+                    for i in range(width):
+                        target[i] = flowing[i] if who[i] == number else np.float32(0)
 
 
 @kernel

@@ -13,5 +13,5 @@ def relu(x: Array) -> Array:
 
 
 def relu_grad(grad: Array, out: Array) -> Array:
-    """The gradient where ReLU's output is above zero."""
-    return grad * (out > 0)
+    """The gradient where ReLU's output is above zero, or NaN."""
+    return np.where(out <= 0, grad.dtype.type(0), grad)

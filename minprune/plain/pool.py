@@ -19,19 +19,19 @@ def max_pool(x: Array, geometry: Geometry) -> tuple[Array, Array]:
 
 
 def max_pool_grad(grad: Array, x: Array, memory: Array, geometry: Geometry) -> Array:
-    """dx (N, C, H, W): each window's gradient goes to its first maximum; ``memory`` is what ``max_pool`` returned beside its result."""
+    """dx (N, C, H, W): each window's gradient goes to its first maximum (or NaN); ``memory`` is what ``max_pool`` gave beside its result."""
     dx = np.zeros_like(x)
     flowing, tops = grad.transpose(1, 2, 3, 0), memory.transpose(1, 2, 3, 0)  # (C, Y, X, N)
     disjoint = geometry.stride[0] >= geometry.kernel[0] and geometry.stride[1] >= geometry.kernel[1]
+    zero = grad.dtype.type(0)
     waiting = np.ones(tops.shape, bool)  # windows whose maximum was not met yet
     for source, target in zip(_taps(x, geometry), _taps(dx, geometry), strict=True):
-        hit = source == tops
-        hit &= waiting
+        hit = ((source == tops) | np.isnan(source)) & waiting
         waiting ^= hit
         if disjoint:  # each input is in one window only: nothing to add to
-            np.multiply(flowing, hit, out=target)
+            target[...] = np.where(hit, flowing, zero)
         else:
-            target += flowing * hit
+            target += np.where(hit, flowing, zero)
     return dx
 
 

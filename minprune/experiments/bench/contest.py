@@ -2,8 +2,9 @@
 
 Each contestant lives in a process of its own, since thread pools disturb one another: a pool that has just worked keeps spinning for a
 moment. All get the same number of threads, for every library that knows one, and OpenMP's are pinned to cores. They take turns in blocks
-of calls; in a process the first calls of a block are warm-up and do not count, and while it waits for its turn it sleeps. What is
-reported is the median over all its calls.
+of calls; in a process the first calls of a block are warm-up and do not count, and while it waits for its turn it sleeps. Between two turns
+all rest, until the threads of the last have stopped looking for more work (OpenBLAS's do so for tens of milliseconds, and take a core from
+whoever comes next). What is reported is the median over all its calls.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 PINNED = {"OMP_PROC_BIND": "true"}  # each thread stays on its core: two that share one wait for each other half the time
+REST = 0.1  # seconds
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def compete(contestants: list[Contestant], rules: Rules) -> dict[str, Timing]:
         ends = {c.name: stack.enter_context(_process(c, rules)) for c in contestants}
         for _ in range(rules.blocks):
             for name, end in ends.items():
+                time.sleep(REST)
                 end.send("go")
                 times[name] += _answer(name, end)
         growth = {}
