@@ -31,7 +31,7 @@ def test_the_skeleton_is_not_attempted(lesson: Lesson) -> None:
 @pytest.mark.parametrize(
     ("body", "message", "cause"),
     [
-        ("return values ** 2", "twice [1, 2.5] should be [2., 5.]; yours is [1. , 6.25].", "That is the square."),
+        ("return values ** 2", "twice [1, 2.5] should be [2.0, 5.0]; yours is [1.0, 6.25].", "That is the square."),
         ("print(2 * values)", "double printed '[2. 5.]', but it returned None.", "print shows a value to you"),
         ("pass", "double returned None.", "end with return"),
         ("return 'six'", "twice [1, 2.5] should be an array of shape (2,); yours is of type str: 'six'.", ""),
