@@ -134,7 +134,7 @@ def _print_lesson(lesson: Lesson, names: list[str]) -> list[Result]:
     console.print(f"[bold]{lesson.name}: {lesson.title}[/]", highlight=False)
     results = check_lesson(lesson, names)
     for result in results:
-        text = describe(result, lesson.exercises[result.exercise])
+        text = describe(result, lesson)
         console.print(text, style=COLORS[result.state], markup=False, highlight=False, soft_wrap=True)
     right = sum(result.state == "right" for result in results)
     console.print(f"{right} of {len(results)} right.", highlight=False)

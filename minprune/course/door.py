@@ -54,7 +54,7 @@ class ExerciseItem(pytest.Item):
         if result.state == "not attempted":
             pytest.skip(f"{self.name} is not attempted yet")
         if result.state == "wrong":
-            raise Wrong(describe(result, self.exercise))
+            raise Wrong(describe(result, self.lesson))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         return excinfo.value.message if isinstance(excinfo.value, Wrong) else super().repr_failure(excinfo, style)

@@ -31,7 +31,7 @@ def check(name: str) -> None:
     """Check the exercise ``name`` and print the verdict; a picture is drawn where the answer is a mask, an image or a curve."""
     lesson, exercise_name = _find(name)
     result = _checked(lesson, exercise_name)
-    print(describe(result, lesson.find_exercise(exercise_name), picture=False))
+    print(describe(result, lesson, picture=False))
     if result.picture:
         show(_draw(result.picture), alt=f"The expected result of {exercise_name} beside yours.")
 

@@ -55,7 +55,7 @@ def test_each_known_mistake_is_told_what_it_is(lesson: Lesson, exercise: Exercis
     bank = [answer for answer in lesson.wrong_answers if answer.exercise == exercise.name]
     for answer in bank:
         result = check_answer(lesson, exercise, Answers(lesson.folder / "wrong_answers.py", {exercise.name: answer.function}, ()))
-        text = " ".join(describe(result, exercise).split())
+        text = " ".join(describe(result, lesson).split())
         assert result.state == "wrong", f"{answer.function.__name__} passes"
         assert answer.says in " ".join((result.message + " " + result.cause).split()), f"{answer.function.__name__} is told: {text}"
         told[answer.function.__name__] = (result.message, result.cause)

@@ -59,7 +59,8 @@ def test_check_in_a_notebook(half: Lesson, capsys: pytest.CaptureFixture[str]) -
         notebook.check(name)
     said = capsys.readouterr().out
     assert "✔ double: right." in said
-    assert "✗ clear: wrong.\n  the array after the call should be [0., 0., 3.]; yours is [0., 0., 0.]." in said
+    assert "✗ clear: wrong.\n  the array after the call should be [0.0, 0.0, 3.0]; yours is [0.0, 0.0, 0.0]." in said
+    assert 'Stuck? There are 2 hints: hint("clear") in the notebook, or in a terminal\n    minprune check 03 clear --hint\n' in said
     assert "… mask: not attempted." in said
 
 
@@ -174,7 +175,7 @@ def run_pytest(course: Course, *arguments: str) -> str:
 def test_pytest_has_an_item_per_exercise(half: Lesson, course: Course) -> None:
     said = run_pytest(course, "03_tiny")
     assert "1 failed, 1 passed, 1 skipped" in said
-    assert "the array after the call should be [0., 0., 3.]; yours is [0., 0., 0.]." in said
+    assert "the array after the call should be [0.0, 0.0, 3.0]; yours is [0.0, 0.0, 0.0]." in said
     assert "mask is not attempted yet" in said
     assert "Traceback" not in said
     assert "worker.py" not in said
