@@ -52,7 +52,7 @@ class ExerciseItem(pytest.Item):
             found[self.lesson.folder] = {result.exercise: result for result in check_lesson(self.lesson, chosen)}
         result = found[self.lesson.folder][self.name]
         if result.state == "not attempted":
-            pytest.skip(f"{self.name} is not attempted yet")
+            pytest.skip(result.message or f"{self.name} is not attempted yet")
         if result.state == "wrong":
             raise Wrong(describe(result, self.lesson))
 

@@ -49,12 +49,12 @@ def use(name: str) -> Callable:
         name: of an exercise in this lesson, or in another one: ``"04_masks/exact_k"``.
     """
     lesson, exercise_name = _find(name)
-    state = _checked(lesson, exercise_name).state
-    if state == "right":
+    result = _checked(lesson, exercise_name)
+    if result.state == "right":
         print(f"✔ using your own {exercise_name} from here on")
         return load_answers(lesson.exercises_path.resolve()).find(exercise_name)
     where = "" if lesson.folder == Path.cwd().resolve() else f" (lesson {lesson.name})"
-    reason = {"not attempted": "is not written yet", "wrong": "does not pass its check"}[state]
+    reason = "does not pass its check" if result.state == "wrong" else "waits for another" if result.message else "is not written yet"
     print(f"▶▶ USING THE REFERENCE for {exercise_name}: yours{where} {reason}.")
     return getattr(lesson.reference, exercise_name)
 

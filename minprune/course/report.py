@@ -25,6 +25,8 @@ def describe(result: Result, lesson: Lesson, picture: bool = True) -> str:
     exercise, head = lesson.exercises[result.exercise], f"{SIGNS[result.state]} {result.exercise}: {result.state}"
     if result.state == "right":
         return f"{head}."
+    if result.state == "not attempted" and result.message:
+        return f"{SIGNS[result.state]} {result.exercise}: waiting.\n" + _fold(f"{result.message} Write that first, then check again.")
     if result.state == "not attempted":
         return f"{head}. Write it in exercises.py (about {exercise.minutes} minutes), save, and check again."
     parts = [f"{head}.", _fold(result.message)]

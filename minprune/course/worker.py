@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from minprune.course.answer import Answer, Answers, load_answers
-from minprune.course.facts import Exercise, NotAttempted, Result, State, Wrong
+from minprune.course.facts import Exercise, NotAttempted, Picture, Result, State, Wrong
 from minprune.course.lesson import Lesson
 
 
@@ -25,12 +25,8 @@ def check_answer(lesson: Lesson, exercise: Exercise, answers: Answers) -> Result
     start = time.perf_counter()
     answer: Answer | None = None
 
-    def result(state: State, verdict: Wrong | None = None) -> Result:
-        printed = answer.printed if answer else ""
-        found = (verdict.message, verdict.cause, verdict.picture) if verdict else ("", "", None)
-        if verdict and not verdict.cause and answers.problems and answers.problems[0].message not in verdict.message:
-            found = (verdict.message, f"Not all of {answers.path.name} could run. {answers.problems[0].message}.", verdict.picture)
-        return Result(exercise.name, state, *found, printed, time.perf_counter() - start)
+    def result(state: State, message: str = "", cause: str = "", picture: Picture | None = None) -> Result:
+        return Result(exercise.name, state, message, cause, picture, answer.printed if answer else "", time.perf_counter() - start)
 
     reference = getattr(lesson.reference, exercise.name)
     try:
@@ -38,14 +34,22 @@ def check_answer(lesson: Lesson, exercise: Exercise, answers: Answers) -> Result
             warnings.simplefilter("ignore")  # of NumPy about what the answer computes; the check looks at the outcome
             answer = Answer(answers.find(exercise.name), reference, exercise, answers.path)
             exercise.check(answer, reference)
-    except NotAttempted:
-        return result("not attempted")
+    except NotAttempted as verdict:
+        return result("not attempted", str(verdict))
     except Wrong as verdict:
-        return result("wrong", verdict)
+        return result("wrong", verdict.message, _all_causes(verdict.cause, verdict.message, answers), verdict.picture)
     except Exception as error:
         assert answer is not None
-        return result("wrong", Wrong(answer.blame(error).message, "Does the function return what its docstring promises?"))
+        message = answer.blame(error).message
+        return result("wrong", message, _all_causes("Does the function return what its docstring promises?", message, answers))
     return result("right")
+
+
+def _all_causes(own: str, message: str, answers: Answers) -> str:
+    """The exercise's own likely cause, and beside it what of the file could not run, unless the message has told it."""
+    untold = [problem.message for problem in answers.problems if problem.message not in message][:3]
+    broken = f"{'Besides, not' if own else 'Not'} all of {answers.path.name} could run: {'; '.join(untold)}."
+    return f"{own} {broken}".strip() if untold else own
 
 
 def main(folder: str, path: str, names: list[str]) -> None:

@@ -37,6 +37,12 @@ def mask(values):
 """
 
 
+UNWRITTEN = """
+def double_all(values):
+    raise NotImplementedError
+"""
+
+
 @pytest.fixture
 def half(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> Lesson:
     """One exercise right, one wrong, one not attempted; the current folder is the lesson's."""
@@ -72,6 +78,11 @@ def test_use_takes_the_learners_own_only_if_it_passes(half: Lesson, capsys: pyte
     assert "using your own double" in said
     assert "USING THE REFERENCE for clear: yours does not pass its check." in said
     assert "USING THE REFERENCE for mask: yours is not written yet." in said
+    half.exercises_path.write_text(
+        HALF.replace("    raise NotImplementedError", "    return double_all(values)\n") + UNWRITTEN, encoding="utf-8"
+    )
+    notebook.use("mask")
+    assert "USING THE REFERENCE for mask: yours waits for another." in capsys.readouterr().out
 
 
 def test_a_saved_file_is_checked_anew(half: Lesson, capsys: pytest.CaptureFixture[str]) -> None:
