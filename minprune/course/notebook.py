@@ -14,7 +14,7 @@ import numpy as np
 
 from minprune.course.answer import load_answers
 from minprune.course.facts import Picture, Result
-from minprune.course.lesson import CourseError, Lesson, find_course
+from minprune.course.lesson import Lesson, UsageError, find_course
 from minprune.course.progress import next_hint
 from minprune.course.report import describe
 from minprune.course.runner import check_lesson
@@ -86,7 +86,7 @@ def _find(name: str) -> tuple[Lesson, str]:
         return find_course().find(lesson_name), exercise
     lesson = Lesson(Path.cwd().resolve())
     if not (lesson.folder / "lesson.py").exists():
-        raise CourseError(f"expected to run in a lesson's folder, such as lessons/04_masks; this is {lesson.folder}")
+        raise UsageError(f"expected to run in a lesson's folder, such as lessons/04_masks; this is {lesson.folder}")
     return lesson, exercise
 
 
