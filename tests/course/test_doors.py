@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -137,7 +138,7 @@ def test_a_slider_comes_with_a_picture_for_where_no_widgets_run(monkeypatch: pyt
 
 def test_both_editions_of_a_notebook_run(course: Course, tmp_path: Path) -> None:
     for edition in execute.EDITIONS:
-        copies = execute.copy_course(course, tmp_path / edition, edition)
+        copies = execute.copy_lessons(course.lessons, tmp_path / edition, edition)
         done = execute.execute(copies.lessons[0], edition)
         assert done.complaints == []
         assert "[2. 2.]" in str(done.notebook)
@@ -146,7 +147,7 @@ def test_both_editions_of_a_notebook_run(course: Course, tmp_path: Path) -> None
 def test_what_is_wrong_with_a_notebook_is_told(course: Course, tmp_path: Path) -> None:
     source = course.lessons[0].folder / "lesson.py"
     source.write_text(source.read_text(encoding="utf-8") + "\n\n# %%\nimport sys\n\nprint('careful', file=sys.stderr)\n", encoding="utf-8")
-    copies = execute.copy_course(course, tmp_path / "copies", "learner")
+    copies = execute.copy_lessons(course.lessons, tmp_path / "copies", "learner")
     assert execute.execute(copies.lessons[0], "learner").complaints == ["on standard error: careful\n"]
     complaints = execute.execute(copies.lessons[0], "solution").complaints  # the skeletons do not pass
     assert "no '✔ double: right.' in the output" in complaints
@@ -172,6 +173,16 @@ def test_pytest_has_an_item_per_exercise(half: Lesson, course: Course) -> None:
     assert "1 passed, 2 deselected" in run_pytest(course, "03_tiny", "-k", "double")
     half.exercises_path.unlink()
     assert "3 failed" in run_pytest(course, "03_tiny")
+
+
+def test_pytest_checks_the_other_lessons_when_one_is_broken(half: Lesson, course: Course) -> None:
+    shutil.copytree(half.folder, course.folder / "02_broken")
+    (course.folder / "02_broken" / "checks.py").write_text("import numpie\n", encoding="utf-8")
+    said = run_pytest(course, ".")
+    assert "2 failed, 1 passed, 1 skipped" in said
+    assert "The lesson itself is broken: " in said
+    assert "No module named 'numpie'" in said
+    assert "Traceback" not in said
 
 
 def test_a_learner_who_calls_pytest_is_not_told_durations() -> None:
