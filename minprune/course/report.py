@@ -36,7 +36,7 @@ def describe(result: Result, lesson: Lesson, picture: bool = True) -> str:
         parts.append(draw(result.picture))
     if result.printed.strip():
         parts.append(_fold("It printed: " + " / ".join(result.printed.strip().splitlines()[-3:])))
-    parts.append(f'  Stuck? There are {len(exercise.hints)} hints: hint("{exercise.name}") in the notebook, or in a terminal')
+    parts.append(_fold(f'Stuck? {len(exercise.hints)} hints: hint("{exercise.name}") in the notebook, or in a terminal'))
     parts.append(f"    minprune check {lesson.number} {exercise.name} --hint")
     return "\n".join(parts)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import re
 import sys
 import time
 import warnings
@@ -37,19 +38,25 @@ def check_answer(lesson: Lesson, exercise: Exercise, answers: Answers) -> Result
     except NotAttempted as verdict:
         return result("not attempted", str(verdict))
     except Wrong as verdict:
-        return result("wrong", verdict.message, _all_causes(verdict.cause, verdict.message, answers), verdict.picture)
+        return result("wrong", *_with_problems(verdict, answers), verdict.picture)
     except Exception as error:
         assert answer is not None
-        message = answer.blame(error).message
-        return result("wrong", message, _all_causes("Does the function return what its docstring promises?", message, answers))
+        blamed = Wrong(answer.blame(error).message, "Does the function return what its docstring promises?")
+        return result("wrong", *_with_problems(blamed, answers))
     return result("right")
 
 
-def _all_causes(own: str, message: str, answers: Answers) -> str:
-    """The exercise's own likely cause, and beside it what of the file could not run, unless the message has told it."""
-    untold = [problem.message for problem in answers.problems if problem.message not in message][:3]
-    broken = f"{'Besides, not' if own else 'Not'} all of {answers.path.name} could run: {'; '.join(untold)}."
-    return f"{own} {broken}".strip() if untold else own
+def _with_problems(verdict: Wrong, answers: Answers) -> tuple[str, str]:
+    """Message and likely cause, and what of the file could not run: as a cause beside the check's own, or if the message names it."""
+    untold = [problem for problem in answers.problems if problem.message not in verdict.message][:3]
+    if not untold:
+        return verdict.message, verdict.cause
+    broken = f"ot all of {answers.path.name} could run: {'; '.join(problem.message for problem in untold)}."
+    if verdict.cause:
+        return verdict.message, f"{verdict.cause} Besides, n{broken}"
+    if any(name in problem.names for problem in untold for name in re.findall(r"\w+", verdict.message)):
+        return verdict.message, f"N{broken}"
+    return f"{verdict.message.rstrip('.')}. Besides, n{broken}", ""
 
 
 def main(folder: str, path: str, names: list[str]) -> None:

@@ -137,6 +137,15 @@ def test_what_a_library_has_not_implemented_is_an_error(check_text: Check) -> No
     assert (result.state, "double raised NotImplementedError in line 3" in result.message) == ("wrong", True)
 
 
+def test_what_has_nothing_to_do_with_a_failing_is_told_but_not_as_its_cause(check_text: Check) -> None:
+    result = check_text("import numpie\ndef double(values):\n    return values[:1]\n")["double"]
+    assert result.message.endswith(
+        "yours has (1,). Besides, not all of exercises.py could run: line 1, `import numpie`: "
+        "ModuleNotFoundError: No module named 'numpie'."
+    )
+    assert result.cause == ""
+
+
 def test_a_missing_and_a_renamed_function(check_text: Check) -> None:
     results = check_text("def double_it(values):\n    return 2 * values\n" + GOOD_CLEAR)
     assert (results["double"].message, results["double"].cause) == (

@@ -35,7 +35,7 @@ def test_check_in_a_notebook(half: Lesson, capsys: pytest.CaptureFixture[str]) -
     said = capsys.readouterr().out
     assert "✔ double: right." in said
     assert "✗ clear: wrong.\n  the array after the call should be [0.0, 0.0, 3.0]; yours is [0.0, 0.0, 0.0]." in said
-    assert 'Stuck? There are 2 hints: hint("clear") in the notebook, or in a terminal\n    minprune check 03 clear --hint\n' in said
+    assert 'Stuck? 2 hints: hint("clear") in the notebook, or in a terminal\n    minprune check 03 clear --hint\n' in said
     assert "… mask: not attempted." in said
 
 
