@@ -28,7 +28,7 @@ def describe(result: Result, lesson: Lesson, picture: bool = True) -> str:
     if result.state == "not attempted" and result.message:
         return f"{SIGNS[result.state]} {result.exercise}: waiting.\n" + _fold(f"{result.message} Write that first, then check again.")
     if result.state == "not attempted":
-        return f"{head}. Write it in exercises.py (about {exercise.minutes} minutes), save, and check again."
+        return _fold(f"{head}. Write it in exercises.py (about {exercise.minutes} minutes), save, and check again.", indent="")
     parts = [f"{head}.", _fold(result.message)]
     if result.cause:
         parts.append(_fold(f"Likely cause: {result.cause}"))
@@ -60,5 +60,5 @@ def draw(picture: Picture) -> str:
     return "\n".join(f"  {line}" for line in lines)
 
 
-def _fold(text: str) -> str:
-    return textwrap.fill(text, 80, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+def _fold(text: str, indent: str = "  ") -> str:
+    return textwrap.fill(text, 80, initial_indent=indent, subsequent_indent="  ", break_on_hyphens=False)
