@@ -9,7 +9,7 @@ demo: $(VENV)/.installed
 	$(BIN)/minprune demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations=10
 
 # For learners: set up, and open JupyterLab at the course map.
 lessons-start: $(VENV)/.installed-lessons
@@ -21,7 +21,7 @@ lessons: $(VENV)/.installed-lessons
 
 # The tests with PyTorch as an oracle; without it they are skipped with a message.
 oracle: $(VENV)/.installed-oracle
-	MINPRUNE_REQUIRE_ORACLE=1 $(BIN)/python -m pytest
+	MINPRUNE_REQUIRE_ORACLE=1 $(BIN)/python -m pytest --durations=10
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

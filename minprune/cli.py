@@ -70,7 +70,7 @@ def main() -> None:
         app()
     except (ValueError, TypeError, DataError, CheckpointError, OSError) as error:
         errors.print(f"[bold red]error:[/] {error}", soft_wrap=True, highlight=False)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, course_cli.UsageError) else 1)
 
 
 @app.callback(invoke_without_command=True)

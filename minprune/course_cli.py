@@ -12,31 +12,44 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from minprune.course.build import write_skeleton
 from minprune.course.export import nbgrader_notebook
-from minprune.course.facts import SIGNS, Result
+from minprune.course.facts import SIGNS, Result, State
 from minprune.course.grading import grade as grade_answers
-from minprune.course.lesson import COURSE_MAP, CourseError, Lesson, find_course
+from minprune.course.lesson import COURSE_MAP, CourseError, Lesson, UsageError, find_course
 from minprune.course.progress import next_hint, solution_difference
 from minprune.course.report import describe
 from minprune.course.runner import check_lesson
 from minprune.course.source import STARS, generate
 from minprune.files import check_writable, write_text
-from minprune.terminal import console
+from minprune.terminal import console, errors
 
 JUPYTER = Path(__file__).parent / "course" / "jupyter"
 COLORS = {"right": "green", "wrong": "red", "not attempted": "bright_black"}
 
-teach_app = typer.Typer(help="For teachers: export exercises for nbgrader, and grade what learners hand in.", no_args_is_help=True)
+teach_app = typer.Typer(
+    no_args_is_help=True,
+    help="""For teachers: export exercises for nbgrader, and grade what learners hand in.
+
+    [bold]Examples[/]
+      minprune teach export 04 --out masks.ipynb      an assignment for nbgrader
+      minprune teach grade handed_in --out marks.csv  a row per exercise""",
+)
 
 
 def lessons(
     browser: Annotated[bool, typer.Option(help="Open a browser; otherwise only print the address.")] = True,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where JupyterLab listens; the next free one if it is taken.")] = 8888,
 ) -> None:
-    """Open JupyterLab at the course map. Ctrl-C ends it."""
+    """Open JupyterLab at the course map. Ctrl-C ends it.
+
+    [bold]Examples[/]
+      minprune lessons               opens a browser, too
+      minprune lessons --no-browser  prints the address only
+    """
     course = find_course()
     if importlib.util.find_spec("jupyterlab") is None:
         raise CourseError("JupyterLab is not installed: run `make lessons-start`, or `python -m pip install --editable '.[lessons]'`")
@@ -56,21 +69,36 @@ def check(
     reset: Annotated[bool, typer.Option("--reset", help="Start the lesson's exercises.py again; the old file is kept beside it.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever exercises.py is saved, until Ctrl-C.")] = False,
 ) -> None:
-    """Check your exercises: the whole course in a table, or one lesson with what is wrong and why."""
+    """Check your exercises: the whole course in a table, or one lesson with what is wrong and why.
+
+    [bold]Examples[/]
+      minprune check                        the whole course in a table
+      minprune check 04                     lesson 04: what is wrong, and why
+      minprune check 04 exact_k             one exercise of it
+      minprune check 04 exact_k --hint      the next hint for it
+      minprune check 04 exact_k --solution  how yours differs from the reference
+      minprune check 04 --watch             again whenever you save, until Ctrl-C
+
+    [bold]Exit codes[/]
+      0  nothing asked for is wrong; what is not written yet does not count
+      1  an answer is wrong, or a lesson is broken
+      2  a lesson, exercise or option that does not exist or does not fit
+    """
     course = find_course()
     wanted = [name for name, given in (("--hint", hint), ("--solution", solution), ("--reset", reset), ("--watch", watch)) if given]
     if len(wanted) > 1:
-        raise CourseError(f"expected one of {', '.join(wanted)} at a time")
+        raise UsageError(f"expected one of {', '.join(wanted)} at a time")
     if lesson is None:
         if wanted:
-            raise CourseError(f"{wanted[0]} needs a lesson, such as `minprune check 04 {wanted[0]}`")
-        _print_course(course.lessons)
+            raise UsageError(f"{wanted[0]} needs a lesson, such as `minprune check 04 {wanted[0]}`")
+        if not _print_course(course.lessons):
+            raise typer.Exit(1)
         return
     chosen = course.find(lesson)
     names = list(chosen.exercises) if exercise is None else [chosen.find_exercise(exercise).name]
     if reset:
         if exercise is not None:
-            raise CourseError("--reset starts the whole file of a lesson again; leave the exercise out")
+            raise UsageError("--reset starts the whole file of a lesson again; leave the exercise out")
         _reset(chosen)
     elif hint:
         _hint(chosen, names)
@@ -115,26 +143,47 @@ def grade(
     console.print(f"wrote {out}")
 
 
-def _print_course(lessons: list[Lesson]) -> None:
+def _print_course(lessons: list[Lesson]) -> bool:
+    """Print the table of the course; return whether nothing is wrong in it."""
     table = Table(title="The course: ✔ right, ✗ wrong, … not attempted yet")
     for column in ("lesson", "title", "", "minutes", "exercises"):
         table.add_column(column, justify="right" if column == "minutes" else "left", no_wrap=True)
-    right = total = 0
+    states: list[State] = []
     with ThreadPoolExecutor(max_workers=2) as pool, console.status("checking"):
-        checked = list(pool.map(check_lesson, lessons))
-    for lesson, results in zip(lessons, checked, strict=True):
-        signs = " ".join(f"[{COLORS[r.state]}]{SIGNS[r.state]}[/]" for r in results)
-        table.add_row(lesson.name, lesson.title, STARS[lesson.difficulty - 1], str(lesson.minutes), signs)
-        right, total = right + sum(r.state == "right" for r in results), total + len(results)
+        rows = list(pool.map(_course_row, lessons))
+    for lesson, row in zip(lessons, rows, strict=True):
+        if isinstance(row, CourseError):
+            table.add_row(lesson.name, "[red]broken[/]")
+        else:
+            table.add_row(lesson.name, lesson.title, STARS[lesson.difficulty - 1], str(lesson.minutes), " ".join(map(_colored, row)))
+            states += row
     console.print(table)
-    console.print(f"{right} of {total} exercises are right. `minprune check 00` tells more about lesson 00.", highlight=False)
+    console.print(
+        f"{states.count('right')} of {len(states)} exercises are right. `minprune check 00` tells more about lesson 00.", highlight=False
+    )
+    broken = [row for row in rows if isinstance(row, CourseError)]
+    for error in broken:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+    return not broken and "wrong" not in states
+
+
+def _course_row(lesson: Lesson) -> list[State] | CourseError:
+    """The states of a lesson's exercises, or what is broken in the lesson, so that the others are checked all the same."""
+    try:
+        return [result.state for result in check_lesson(lesson) if lesson.header]
+    except CourseError as error:
+        return error
+
+
+def _colored(state: State) -> str:
+    return f"[{COLORS[state]}]{SIGNS[state]}[/]"
 
 
 def _print_lesson(lesson: Lesson, names: list[str]) -> list[Result]:
     console.print(f"[bold]{lesson.name}: {lesson.title}[/]", highlight=False)
     results = check_lesson(lesson, names)
     for result in results:
-        text = describe(result, lesson.exercises[result.exercise])
+        text = describe(result, lesson)
         console.print(text, style=COLORS[result.state], markup=False, highlight=False, soft_wrap=True)
     right = sum(result.state == "right" for result in results)
     console.print(f"{right} of {len(results)} right.", highlight=False)
@@ -164,7 +213,7 @@ def _compare(lesson: Lesson, names: list[str], asked: bool) -> None:
         console.print(f"Nothing of {lesson.name} is right yet. To see a solution all the same, name its exercise before --solution.")
     for name in shown:
         difference = solution_difference(lesson, lesson.exercises[name])
-        console.print(difference or f"{name} is the reference, letter by letter", markup=False, highlight=False)
+        console.print(difference or f"{name} is the reference, letter by letter", markup=False, highlight=False, soft_wrap=True)
 
 
 def _watch(lesson: Lesson, names: list[str]) -> None:
@@ -175,7 +224,7 @@ def _watch(lesson: Lesson, names: list[str]) -> None:
             changed = path.stat().st_mtime if path.exists() else None
             if changed != seen:
                 seen = changed
-                console.clear()
+                console.rule(time.strftime("%H:%M:%S"))
                 _print_lesson(lesson, names)
                 console.print(f"watching {path}; Ctrl-C ends", style="bright_black", soft_wrap=True, highlight=False)
             time.sleep(0.3)

@@ -15,8 +15,9 @@ import inspect
 import io
 import linecache
 import sys
+import textwrap
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from minprune.course.expect import as_text
 from minprune.course.facts import Exercise, NotAttempted, Wrong
 from minprune.tensor import Tensor
 
@@ -86,16 +88,15 @@ def load_answers(path: Path) -> Answers:
             try:
                 tree = ast.parse(piece.text, str(path))
             except SyntaxError as error:
-                line = piece.start + (error.lineno or 1) - 1
-                problems.append(Problem(line, f"line {line}: {type(error).__name__}: {error.msg}", frozenset(piece.names)))
+                problems.append(_problem(path, error.lineno or piece.start, f"{type(error).__name__}: {error.msg}", piece.names))
                 continue
             for node in tree.body:
-                ast.increment_lineno(node, piece.start - 1)
                 try:
                     exec(compile(ast.Module([node], []), str(path), "exec"), module.__dict__)
                 except Exception as error:
-                    message = f"line {_line_in(error, path) or node.lineno}: {type(error).__name__}: {error}"
-                    problems.append(Problem(node.lineno, message, frozenset(_defined(node))))
+                    problems.append(
+                        _problem(path, _line_in(error, path) or node.lineno, f"{type(error).__name__}: {error}", _defined(node))
+                    )
     return Answers(path, module.__dict__, tuple(problems))
 
 
@@ -111,7 +112,7 @@ class Answer:
 
     def __init__(self, function: Callable, reference: Callable, exercise: Exercise, path: Path) -> None:
         self.function, self.exercise, self.path = function, exercise, path
-        self.printed = ""
+        self.printed = self.call = ""
         self.parameters = list(inspect.signature(reference).parameters)
         self._check_parameters()
 
@@ -119,14 +120,13 @@ class Answer:
         """Call the function; raises Wrong or NotAttempted for whatever goes wrong with it."""
         given = dict(zip(self.parameters, args, strict=False)) | kwargs
         before = {name: copy.deepcopy(_contents(value)) for name, value in given.items() if name not in self.exercise.changes}
+        self.call = f"{self.exercise.name}({', '.join(f'{name}={as_text(value)}' for name, value in given.items())})"
         output = io.StringIO()
         try:
             with contextlib.redirect_stdout(output), self._forbidding():
                 result = self.function(*args, **kwargs)
         except NotImplementedError as error:
-            if _line_in(error, self.path) is None:
-                raise self.blame(error) from error
-            raise NotAttempted from error
+            raise self._unwritten(error) from error
         except Wrong:
             raise
         except Exception as error:
@@ -144,12 +144,24 @@ class Answer:
         return result
 
     def blame(self, error: BaseException) -> Wrong:
-        """The learner's own exception, with the learner's own line."""
+        """The learner's own exception, with the learner's own line and the last call."""
         line = _line_in(error, self.path)
-        if line is None:
-            return Wrong(f"{self.exercise.name} raised {type(error).__name__}: {error}")
-        text = linecache.getline(str(self.path), line).strip()
-        return Wrong(f"{self.exercise.name} raised {type(error).__name__} in line {line} of {self.path.name}, `{text}`: {error}")
+        where = "" if line is None else f" in line {line} of {self.path.name}, `{_line_text(self.path, line)}`"
+        call = f" The call: {self.call}" if self.call else ""
+        said = f": {str(error).rstrip('.')}" if str(error) else ""
+        return Wrong(f"{self.exercise.name} raised {type(error).__name__}{where}{said}.{call}")
+
+    def _unwritten(self, error: NotImplementedError) -> Exception:
+        """What a NotImplementedError means: nothing is written yet, here or in a function called, or the skeleton's line was left."""
+        *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_filename != str(self.path) or "NotImplementedError" not in _line_text(self.path, line):
+            return self.blame(error)
+        if frame.f_code is not getattr(self.function, "__code__", None):
+            return NotAttempted(f"{self.exercise.name} calls {frame.f_code.co_name}, which is not written yet.")
+        if not _has_own_statements(self.function):
+            return NotAttempted()
+        message = f"{self.exercise.name} came to line {line} of {self.path.name}, `{_line_text(self.path, line)}`, and ended there."
+        return Wrong(message, "The skeleton's line was left in. Delete that line; what the function finds, it should return.")
 
     def _check_parameters(self) -> None:
         mine = list(inspect.signature(self.function).parameters)
@@ -191,8 +203,12 @@ class Answer:
 @dataclass(frozen=True)
 class _Piece:
     start: int  # the line that it begins with, from 1
-    text: str
+    text: str  # behind as many empty lines as stand before it, so that Python counts lines as the learner does
     names: tuple[str, ...]
+
+
+def _problem(path: Path, line: int, what: str, names: Iterable[str]) -> Problem:
+    return Problem(line, f"line {line}, `{_line_text(path, line)}`: {what}", frozenset(names))
 
 
 def _pieces(source: str) -> list[_Piece]:
@@ -208,7 +224,7 @@ def _pieces(source: str) -> list[_Piece]:
     found = []
     for start, end in pairwise(bounds):
         names = tuple(line.split("(")[0].split(":")[0].split()[-1] for line in lines[start:end] if line.startswith(("def ", "class ")))
-        found.append(_Piece(start + 1, "\n".join(lines[start:end]), names))
+        found.append(_Piece(start + 1, "\n" * start + "\n".join(lines[start:end]), names))
     return found
 
 
@@ -224,6 +240,16 @@ def _line_in(error: BaseException, path: Path) -> int | None:
     """The innermost line of ``path`` that an exception passed through."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return lines[-1] if lines else None
+
+
+def _line_text(path: Path, line: int) -> str:
+    return linecache.getline(str(path), line).strip()
+
+
+def _has_own_statements(function: Callable) -> bool:
+    """Whether a function holds more than a docstring and one ``raise``."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].body  # type: ignore[attr-defined]
+    return len(body) > 1 + (ast.get_docstring(ast.Module(body, [])) is not None) or not isinstance(body[-1], ast.Raise)
 
 
 def _contents(value: Any) -> Any:

@@ -1,15 +1,18 @@
 """Write all that is generated from the lessons' sources: ``python -m minprune.course.build``, or ``make lessons``.
 
 Notebook, ``exercises.py`` and ``solution.py`` of every lesson and the table in the course map are written anew. What a learner has
-written is never lost: an ``exercises.py`` that is not the skeleton is kept beside, as ``exercises-kept-1.py`` and so on.
+written is never lost: an ``exercises.py`` that is not the skeleton as it was last generated is kept beside, as ``exercises-kept-1.py``
+and so on. A lesson that is broken is named at the end; the others are written all the same, but not the map.
 """
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 from minprune.course.lesson import COURSE_MAP, Course, CourseError, Lesson, find_course
-from minprune.course.source import STARS, generate
+from minprune.course.source import STARS, fault, generate, is_untouched
 from minprune.files import write_text
 
 BEGIN, END = "<!-- begin of the table that `make lessons` writes -->", "<!-- end of the table -->"
@@ -18,18 +21,18 @@ BEGIN, END = "<!-- begin of the table that `make lessons` writes -->", "<!-- end
 def write_lesson(lesson: Lesson) -> list[Path]:
     """Write what has changed in a lesson; return the files written."""
     made = generate(lesson)
-    written = _write_changed({lesson.notebook_path: made.notebook, lesson.folder / "solution.py": made.solution})
-    return written + write_skeleton(lesson, made.skeleton)
+    written = write_skeleton(lesson, made.skeleton)  # first: it needs the solution.py of the last time
+    return _write_changed({lesson.notebook_path: made.notebook, lesson.folder / "solution.py": made.solution}) + written
 
 
 def write_skeleton(lesson: Lesson, skeleton: str) -> list[Path]:
-    """Start ``exercises.py`` anew and keep a copy of what was there; return the files written: none, or the skeleton, then the copy."""
+    """Start ``exercises.py`` anew and keep a copy of a learner's work; return the skeleton if it was written, then the copy."""
     path, kept = lesson.exercises_path, []
-    if path.exists() and path.read_bytes() != skeleton.encode():
+    if path.exists() and path.read_bytes() != skeleton.encode() and not is_untouched(_text(path), _text(lesson.folder / "solution.py")):
         number = 1
         while (copy := path.with_stem(f"{path.stem}-kept-{number}")).exists():
             number += 1
-        write_text(copy, path.read_text(encoding="utf-8"))
+        shutil.copyfile(path, copy)
         kept = [copy]
     return _write_changed({path: skeleton}) + kept
 
@@ -54,13 +57,27 @@ def write_map(course: Course) -> list[Path]:
 
 
 def _write_changed(texts: dict[Path, str]) -> list[Path]:
-    changed = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    changed = [path for path, text in texts.items() if not path.exists() or _text(path) != text]
     for path in changed:
         write_text(path, texts[path])
     return changed
 
 
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def main() -> int:
+    """Write the whole course, print which files have changed, and return 1 if a lesson is broken."""
+    course = find_course()
+    faults = {lesson.name: reason for lesson in course.lessons if (reason := fault(lesson))}
+    written = [path for lesson in course.lessons if lesson.name not in faults for path in write_lesson(lesson)]
+    for path in written if faults else written + write_map(course):
+        print(f"wrote {path}")
+    for name, reason in faults.items():
+        print(f"{name} is broken: {reason}", file=sys.stderr)
+    return 1 if faults else 0
+
+
 if __name__ == "__main__":
-    here = find_course()
-    for written in [*(path for lesson in here.lessons for path in write_lesson(lesson)), *write_map(here)]:
-        print(f"wrote {written}")
+    sys.exit(main())

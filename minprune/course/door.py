@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from minprune.course.facts import Exercise, Result, Wrong
-from minprune.course.lesson import Lesson
+from minprune.course.lesson import CourseError, Lesson
 from minprune.course.report import describe
 from minprune.course.runner import check_lesson
 
@@ -31,13 +31,36 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 class LessonFile(pytest.File):
     """A lesson; its items are its exercises."""
 
-    def collect(self) -> Iterator[ExerciseItem]:
+    def collect(self) -> Iterator[pytest.Item]:
         lesson = Lesson(self.path.parent)
-        for exercise in lesson.exercises.values():
+        try:
+            exercises = lesson.exercises
+        except CourseError as error:
+            yield BrokenLesson.from_parent(self, name=lesson.name, reason=str(error))
+            return
+        for exercise in exercises.values():
             yield ExerciseItem.from_parent(self, name=exercise.name, lesson=lesson, exercise=exercise)
 
 
-class ExerciseItem(pytest.Item):
+class ToldItem(pytest.Item):
+    """An item that fails with a message instead of a traceback."""
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        return excinfo.value.message if isinstance(excinfo.value, Wrong) else super().repr_failure(excinfo, style)
+
+
+class BrokenLesson(ToldItem):
+    """Stands for the exercises of a lesson whose checks cannot be loaded, so that other lessons are checked all the same."""
+
+    def __init__(self, *, reason: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.reason = reason
+
+    def runtest(self) -> None:
+        raise Wrong(f"The lesson itself is broken: {self.reason}")
+
+
+class ExerciseItem(ToldItem):
     """An exercise; all chosen ones of a lesson are checked in one process, when the first of them is run."""
 
     def __init__(self, *, lesson: Lesson, exercise: Exercise, **options: Any) -> None:
@@ -52,12 +75,9 @@ class ExerciseItem(pytest.Item):
             found[self.lesson.folder] = {result.exercise: result for result in check_lesson(self.lesson, chosen)}
         result = found[self.lesson.folder][self.name]
         if result.state == "not attempted":
-            pytest.skip(f"{self.name} is not attempted yet")
+            pytest.skip(result.message or f"{self.name} is not attempted yet")
         if result.state == "wrong":
-            raise Wrong(describe(result, self.exercise))
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        return excinfo.value.message if isinstance(excinfo.value, Wrong) else super().repr_failure(excinfo, style)
+            raise Wrong(describe(result, self.lesson))
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, 0, f"{self.lesson.name}: {self.name}"

@@ -13,12 +13,13 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from minprune.course.lesson import Course, Lesson, find_course
-from minprune.course.source import generate
+from minprune.course.source import fault, generate
 from minprune.files import write_text
 
 LIMIT = 90.0  # seconds a notebook may take
@@ -36,9 +37,9 @@ class Execution:
     complaints: list[str]
 
 
-def copy_course(course: Course, target: Path, edition: str) -> Course:
-    """Copy all lessons to ``target``, with skeletons ("learner") or reference solutions ("solution") as ``exercises.py``."""
-    for lesson in course.lessons:
+def copy_lessons(lessons: Iterable[Lesson], target: Path, edition: str) -> Course:
+    """Copy lessons to ``target``, with skeletons ("learner") or reference solutions ("solution") as ``exercises.py``."""
+    for lesson in lessons:
         copy = Lesson(target / lesson.name)
         shutil.copytree(lesson.folder, copy.folder, ignore=shutil.ignore_patterns("exercises*.py", ".*", "__pycache__"))
         made = generate(lesson)
@@ -75,18 +76,24 @@ def execute(lesson: Lesson, edition: str) -> Execution:
 
 
 def main() -> int:
-    """Run what the command line asks for, print a table, and return 1 if anything is wrong."""
+    """Run what the command line asks for, print a table, and return 1 if anything is wrong; a broken lesson does not stop the others."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--edition", choices=EDITIONS, action="append", help="by default both")
     parser.add_argument("--save", type=Path, help="keep the executed notebooks in this folder")
     parser.add_argument("lessons", nargs="*", help="numbers or names; by default all")
     chosen = parser.parse_args()
     course, failures = find_course(), 0
+    wanted = [course.find(name) for name in chosen.lessons] or course.lessons
+    faults = {lesson.name: reason for lesson in course.lessons if (reason := fault(lesson))}
+    for lesson in wanted:
+        if lesson.name in faults:
+            failures += 1
+            print(f"  broken  {lesson.name}\n          {faults[lesson.name]}", flush=True)
     for edition in chosen.edition or EDITIONS:
         with tempfile.TemporaryDirectory() as folder:
-            copies = copy_course(course, Path(folder) / "lessons", edition)
-            for lesson in [copies.find(name) for name in chosen.lessons] or copies.lessons:
-                run = execute(lesson, edition)
+            copies = copy_lessons([e for e in course.lessons if e.name not in faults], Path(folder) / "lessons", edition)
+            for lesson in [e for e in wanted if e.name not in faults]:
+                run = execute(copies.find(lesson.name), edition)
                 print(f"{run.seconds:6.1f} s  {run.edition:8}  {run.lesson}", flush=True)
                 for complaint in run.complaints:
                     failures += 1

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minprune.course.facts import Picture, Wrong
+from minprune.tensor import Tensor
 
 
 def expect(condition: bool, message: str, cause: str = "") -> None:
@@ -67,7 +68,7 @@ def expect_close(
     except ValueError:  # a ragged list
         numeric = False
     if not numeric:
-        raise Wrong(f"{what} should be {_kind(right)}; yours is of type {type(got).__name__}: {_text(got)}.")
+        raise Wrong(f"{what} should be {_kind(right)}; yours is of type {type(got).__name__}: {as_text(got)}.")
     if value.shape != right.shape:
         raise Wrong(f"{what} should have the shape {right.shape}; yours has {value.shape}.", _cause(value, mistakes, cause, rtol, atol))
     if np.allclose(value, right, rtol=rtol, atol=atol, equal_nan=True):
@@ -87,7 +88,7 @@ def expect_equal(
         expect_close(got, expected, what, mistakes=mistakes, cause=cause, rtol=0, atol=0, picture=picture)
     elif not _same(got, expected):
         named = [name for name, value in (mistakes or {}).items() if _same(got, value)]
-        raise Wrong(f"{what} should be {_text(expected)}; yours is {_text(got)}.", named[0] if named else cause)
+        raise Wrong(f"{what} should be {as_text(expected)}; yours is {as_text(got)}.", named[0] if named else cause)
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -111,14 +112,14 @@ def _cause(value: np.ndarray, mistakes: Mapping[str, Any] | None, otherwise: str
 
 def _difference(what: str, expected: np.ndarray, got: np.ndarray) -> str:
     if expected.size <= 12:
-        return f"{what} should be {_text(expected)}; yours is {_text(got)}."
+        return f"{what} should be {as_text(expected)}; yours is {as_text(got)}."
     apart = ~np.isclose(got, expected, rtol=1e-5, atol=1e-6, equal_nan=True)
     apart = apart if apart.any() else got != expected
     first = tuple(int(i) for i in np.argwhere(apart)[0])
     where = first[0] if len(first) == 1 else first
     return (
-        f"{what} differs in {int(apart.sum())} of {expected.size} places: at {where}, for one, it should be {_text(expected[first])} "
-        f"and yours is {_text(got[first])}."
+        f"{what} differs in {int(apart.sum())} of {expected.size} places: at {where}, for one, it should be {as_text(expected[first])} "
+        f"and yours is {as_text(got[first])}."
     )
 
 
@@ -126,20 +127,22 @@ def _kind(expected: np.ndarray) -> str:
     return "a number" if expected.ndim == 0 else f"an array of shape {expected.shape}"
 
 
-def _text(value: Any) -> str:
-    """A short form of a value, on one line."""
+def as_text(value: Any) -> str:
+    """A short form of a value on one line, as one would write it: 1.0 and 0.5, arrays as lists, a long one by its shape."""
+    if isinstance(value, Tensor):
+        return f"Tensor({as_text(value.data)})"
     if isinstance(value, (np.ndarray, np.generic)):
-        value = np.asarray(value)
-        if value.size > 24:
-            return f"an array of shape {value.shape}"
-        return " ".join(np.array2string(value, precision=4, separator=", ", suppress_small=True).split())
+        return as_text(value.tolist()) if value.size <= 24 else f"an array of shape {value.shape}, {value.dtype}"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        whole = abs(value) < 1e15 and (value.is_integer() or abs(value) >= 1e5)
+        return f"{value + 0.0:.1f}" if whole else f"{value:.6g}"
     if isinstance(value, dict):
-        text = "{" + ", ".join(f"{key!r}: {_text(item)}" for key, item in value.items()) + "}"
+        text = "{" + ", ".join(f"{key!r}: {as_text(item)}" for key, item in value.items()) + "}"
     elif isinstance(value, (list, tuple)) and value:
-        inner = ", ".join(map(_text, value))
-        text = f"[{inner}]" if isinstance(value, list) else f"({inner})"
+        inner = ", ".join(map(as_text, value))
+        text = f"[{inner}]" if isinstance(value, list) else f"({inner}{',' * (len(value) == 1)})"
     else:
-        text = repr(value)
-    return text if len(text) <= 200 else text[:197] + "…"
+        text = " ".join(repr(value).split())
+        if text.startswith("<"):  # where it lies in memory tells nobody anything
+            text = getattr(value, "__name__", f"a {type(value).__name__}")
+    return text if len(text) <= 300 else text[:297] + "…"

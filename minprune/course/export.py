@@ -28,7 +28,7 @@ def assess(lesson_name: str, function: Callable) -> None:
     exercise = lesson.find_exercise(function.__name__)
     answers = Answers(Path(function.__code__.co_filename), {exercise.name: function}, ())
     result = check_answer(lesson, exercise, answers)
-    assert result.state == "right", describe(result, exercise)
+    assert result.state == "right", describe(result, lesson)
 
 
 def nbgrader_notebook(lesson: Lesson) -> Any:

@@ -25,7 +25,7 @@ class Wrong(Exception):  # noqa: N818  (a verdict, not an error)
 
 
 class NotAttempted(Exception):  # noqa: N818
-    """The answer is still the skeleton's, or says that it is not implemented."""
+    """The answer is still the skeleton's, or it calls a function that is: then the message says which."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Result:
     Attributes:
         exercise: the name of the function.
         state: "not attempted", "wrong" or "right".
-        message: what was expected and what came; empty for a right answer.
+        message: what was expected and what came; of what is not attempted, which unwritten function it calls, if it does; else empty.
         cause: the likely mistake, or "".
         picture: of both, or None.
         printed: what the answer printed while it was checked.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minprune.course.lesson import Course, CourseError, Lesson
+from minprune.course.lesson import Course, Lesson, UsageError
 from minprune.course.runner import check_lesson
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ def grade(folder: Path, course: Course) -> pd.DataFrame:
         columns learner, lesson, exercise, state, points, of, message. A right answer gives a point per minute that the exercise takes.
 
     Raises:
-        CourseError: the folder does not exist, or holds no file of any lesson.
+        UsageError: the folder does not exist, or holds no file of any lesson.
     """
     import pandas as pd
 
     if not folder.is_dir():
-        raise CourseError(f"expected a folder with one folder per learner; {folder} is none")
+        raise UsageError(f"expected a folder with one folder per learner; {folder} is none")
     rows = [
         {
             "learner": learner,
@@ -44,7 +44,7 @@ def grade(folder: Path, course: Course) -> pd.DataFrame:
         for result in check_lesson(lesson, path=path)
     ]
     if not rows:
-        raise CourseError(f"found no answers in {folder}; expected files such as NAME/04_masks.py or NAME/04_masks/exercises.py")
+        raise UsageError(f"found no answers in {folder}; expected files such as NAME/04_masks.py or NAME/04_masks/exercises.py")
     return pd.DataFrame(rows)
 
 

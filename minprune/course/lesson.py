@@ -23,7 +23,15 @@ COURSE_MAP = "README.md"
 
 
 class CourseError(ValueError):
-    """A course, lesson or exercise that is not there, or a lesson whose files do not fit together."""
+    """A lesson that cannot be used: a file of it is missing or broken, or its files do not fit together."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows instead of a traceback: the message, which says all."""
+        return [str(self)]
+
+
+class UsageError(CourseError):
+    """A course, lesson or exercise that is not there, or wishes that do not go together: a mistake of whoever asks."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,8 @@ class Lesson:
         missing = {"title", "minutes", "difficulty", "needs", "afterwards"} - found.keys()
         if missing:
             raise CourseError(f"the header of {self.folder / 'lesson.py'} lacks {', '.join(sorted(missing))}")
+        if not found["minutes"].isdecimal() or found["difficulty"] not in ("1", "2", "3"):
+            raise CourseError(f"the header of {self.folder / 'lesson.py'} should give minutes as a number and a difficulty of 1, 2 or 3")
         return found
 
     @property
@@ -97,11 +107,12 @@ class Lesson:
         return [v for v in vars(self._module("wrong_answers")).values() if isinstance(v, WrongAnswer)]
 
     def find_exercise(self, name: str) -> Exercise:
-        """The exercise ``name``; CourseError, with a suggestion, if there is none."""
+        """The exercise ``name``; UsageError, with a suggestion, if there is none."""
+        exercises = self.exercises
         try:
-            return self.exercises[check_name(f"exercise of {self.name}", name, self.exercises)]
+            return exercises[check_name(f"exercise of {self.name}", name, exercises)]
         except (ValueError, TypeError) as error:
-            raise CourseError(str(error)) from error
+            raise UsageError(str(error)) from error
 
     def _module(self, name: str) -> ModuleType:
         path = self.folder / f"{name}.py"
@@ -110,7 +121,10 @@ class Lesson:
             raise CourseError(f"{path} is missing")
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise CourseError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
         return module
 
 
@@ -131,26 +145,26 @@ class Course:
             title = lesson.name.partition("_")[2]
             if name.strip("/") in (lesson.name, lesson.number, title) or (name.isdigit() and int(name) == int(lesson.number)):
                 return lesson
-        raise CourseError(f"no lesson {name!r} in {self.folder}; there are {', '.join(lesson.name for lesson in self.lessons)}")
+        raise UsageError(f"no lesson {name!r} in {self.folder}; there are {', '.join(lesson.name for lesson in self.lessons)}")
 
 
 def find_course(start: Path | None = None) -> Course:
     """The course around ``start`` (by default the current folder), or else that of the repository this package is run from.
 
     Raises:
-        CourseError: there is none; ``MINPRUNE_LESSONS`` may name its folder.
+        UsageError: there is none; ``MINPRUNE_LESSONS`` may name its folder.
     """
     named = os.environ.get("MINPRUNE_LESSONS")
     if named:
         course = Course(Path(named).resolve())
         if not course.folder.is_dir() or not course.lessons:
-            raise CourseError(f"MINPRUNE_LESSONS names {named}, where there are no lessons")
+            raise UsageError(f"MINPRUNE_LESSONS names {named}, where there are no lessons")
         return course
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents, Path(__file__).parents[2]):
         for candidate in (folder, folder / "lessons"):
             if candidate.is_dir() and Course(candidate).lessons:
                 return Course(candidate)
-    raise CourseError(
+    raise UsageError(
         f"found no lessons around {here}; they come with the project's repository: work in a clone of it, or set MINPRUNE_LESSONS"
     )

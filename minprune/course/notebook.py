@@ -14,7 +14,7 @@ import numpy as np
 
 from minprune.course.answer import load_answers
 from minprune.course.facts import Picture, Result
-from minprune.course.lesson import CourseError, Lesson, find_course
+from minprune.course.lesson import Lesson, UsageError, find_course
 from minprune.course.progress import next_hint
 from minprune.course.report import describe
 from minprune.course.runner import check_lesson
@@ -31,7 +31,7 @@ def check(name: str) -> None:
     """Check the exercise ``name`` and print the verdict; a picture is drawn where the answer is a mask, an image or a curve."""
     lesson, exercise_name = _find(name)
     result = _checked(lesson, exercise_name)
-    print(describe(result, lesson.find_exercise(exercise_name), picture=False))
+    print(describe(result, lesson, picture=False))
     if result.picture:
         show(_draw(result.picture), alt=f"The expected result of {exercise_name} beside yours.")
 
@@ -49,12 +49,12 @@ def use(name: str) -> Callable:
         name: of an exercise in this lesson, or in another one: ``"04_masks/exact_k"``.
     """
     lesson, exercise_name = _find(name)
-    state = _checked(lesson, exercise_name).state
-    if state == "right":
+    result = _checked(lesson, exercise_name)
+    if result.state == "right":
         print(f"✔ using your own {exercise_name} from here on")
         return load_answers(lesson.exercises_path.resolve()).find(exercise_name)
     where = "" if lesson.folder == Path.cwd().resolve() else f" (lesson {lesson.name})"
-    reason = {"not attempted": "is not written yet", "wrong": "does not pass its check"}[state]
+    reason = "does not pass its check" if result.state == "wrong" else "waits for another" if result.message else "is not written yet"
     print(f"▶▶ USING THE REFERENCE for {exercise_name}: yours{where} {reason}.")
     return getattr(lesson.reference, exercise_name)
 
@@ -86,7 +86,7 @@ def _find(name: str) -> tuple[Lesson, str]:
         return find_course().find(lesson_name), exercise
     lesson = Lesson(Path.cwd().resolve())
     if not (lesson.folder / "lesson.py").exists():
-        raise CourseError(f"expected to run in a lesson's folder, such as lessons/04_masks; this is {lesson.folder}")
+        raise UsageError(f"expected to run in a lesson's folder, such as lessons/04_masks; this is {lesson.folder}")
     return lesson, exercise
 
 

@@ -28,19 +28,24 @@ def next_hint(lesson: Lesson, exercise: Exercise) -> str:
 
 
 def solution_difference(lesson: Lesson, exercise: Exercise) -> str:
-    """The unified difference from the learner's function to the reference; empty if they are the same text."""
+    """What changes from the learner's function to the reference, line by line and docstrings apart; empty if they are the same text."""
     path = lesson.exercises_path
     mine = _function_lines(path.read_text(encoding="utf-8-sig"), exercise.name) if path.exists() else []
     reference = _function_lines((lesson.folder / "solution.py").read_text(encoding="utf-8"), exercise.name)
-    return "\n".join(difflib.unified_diff(mine, reference, "yours", "reference", lineterm="", n=20))
+    changes = difflib.unified_diff(mine, reference, "yours", "reference", lineterm="", n=len(reference) + len(mine))
+    return "\n".join(line for line in changes if not line.startswith("@@"))  # the line numbers would be those of no file
 
 
 def _function_lines(source: str, name: str) -> list[str]:
+    """The lines of a function without its docstring."""
     try:
         tree = ast.parse(source)
     except SyntaxError as error:
-        raise CourseError(f"line {error.lineno} of exercises.py has a syntax error, so that it cannot be compared: {error.msg}") from error
+        where = f"line {error.lineno} of exercises.py, `{(error.text or '').strip()}`"
+        raise CourseError(f"{where}: {error.msg}; as long as Python cannot read the file, it cannot be compared") from error
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
-            return source.splitlines()[node.lineno - 1 : node.end_lineno]
+            told = range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1) if ast.get_docstring(node) else ()
+            lines = enumerate(source.splitlines()[: node.end_lineno], start=1)
+            return [line for number, line in lines if number >= node.lineno and number not in told]
     return []

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from minprune.course.lesson import CourseError, Lesson
 
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION\n", re.DOTALL | re.MULTILINE)
+SKELETON = re.compile(r'^[ \t]*raise NotImplementedError\("write \w+ here"\)\n', re.MULTILINE)
 STARS = ("●○○", "●●○", "●●●")
 
 
@@ -82,9 +83,31 @@ def generate(lesson: Lesson) -> Generated:
             cells.append(_markdown(cell.text) if cell.kind == "markdown" else _code(cell.text))
     for number, made in enumerate(cells):
         made["id"] = f"{lesson.number}-{number:03d}"
-    skeleton = "\n\n".join([_opening(lesson, "skeleton") + "\n" + shared, *skeletons])
-    solution = "\n\n".join([_opening(lesson, "solution") + "\n" + shared, *solutions])
+    skeleton = "\n\n".join([_opening(lesson.number, lesson.title, "skeleton") + "\n" + shared, *skeletons])
+    solution = "\n\n".join([_opening(lesson.number, lesson.title, "solution") + "\n" + shared, *solutions])
     return Generated(_notebook(cells), skeleton, solution)
+
+
+def fault(lesson: Lesson) -> str:
+    """What keeps the files of a lesson from being generated, or "" if nothing does; other lessons need not wait for it."""
+    try:
+        generate(lesson)
+    except Exception as error:
+        return str(error) if isinstance(error, CourseError) else f"{lesson.folder / 'lesson.py'}: {type(error).__name__}: {error}"
+    return ""
+
+
+def is_untouched(answers: str, solution: str) -> bool:
+    """Whether ``answers`` is the skeleton that was generated together with ``solution``, whatever the lesson says by now.
+
+    It is if it has the skeleton's opening, each of its functions still raises, and all else is the solution's, letter by letter.
+    """
+    head = re.match(r'"""Lesson (\d\d), (.*): the reference solution\..*\n', solution)
+    opening = _opening(head[1], head[2], "skeleton") if head else ""
+    pieces = SKELETON.split(answers.removeprefix(opening))
+    if head is None or not answers.startswith(opening) or len(pieces) - 1 != len(re.findall("^def ", answers, re.MULTILINE)):
+        return False
+    return re.fullmatch(".*?".join(map(re.escape, pieces)), solution[head.end() :], re.DOTALL) is not None
 
 
 def _read_exercise(lesson: Lesson, text: str) -> Cell:
@@ -95,12 +118,11 @@ def _read_exercise(lesson: Lesson, text: str) -> Cell:
     return Cell("exercise", text, functions[0].name, task)
 
 
-def _opening(lesson: Lesson, kind: str) -> str:
-    number = lesson.number
+def _opening(number: str, title: str, kind: str) -> str:
     if kind == "solution":
-        return f'"""Lesson {number}, {lesson.title}: the reference solution. Generated from lesson.py by `make lessons`."""\n'
+        return f'"""Lesson {number}, {title}: the reference solution. Generated from lesson.py by `make lessons`."""\n'
     return (
-        f'"""Lesson {number}, {lesson.title}: your answers go into this file.\n\n'
+        f'"""Lesson {number}, {title}: your answers go into this file.\n\n'
         f"Replace each `raise NotImplementedError` and save. Then run the exercise's check in the notebook, or in a terminal:\n\n"
         f"    minprune check {number}           # all exercises of this lesson\n"
         f"    minprune check {number} --hint    # the next hint\n"

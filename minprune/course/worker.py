@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import re
 import sys
 import time
 import warnings
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from minprune.course.answer import Answer, Answers, load_answers
-from minprune.course.facts import Exercise, NotAttempted, Result, State, Wrong
+from minprune.course.facts import Exercise, NotAttempted, Picture, Result, State, Wrong
 from minprune.course.lesson import Lesson
 
 
@@ -25,12 +26,8 @@ def check_answer(lesson: Lesson, exercise: Exercise, answers: Answers) -> Result
     start = time.perf_counter()
     answer: Answer | None = None
 
-    def result(state: State, verdict: Wrong | None = None) -> Result:
-        printed = answer.printed if answer else ""
-        found = (verdict.message, verdict.cause, verdict.picture) if verdict else ("", "", None)
-        if verdict and not verdict.cause and answers.problems and answers.problems[0].message not in verdict.message:
-            found = (verdict.message, f"Not all of {answers.path.name} could run. {answers.problems[0].message}.", verdict.picture)
-        return Result(exercise.name, state, *found, printed, time.perf_counter() - start)
+    def result(state: State, message: str = "", cause: str = "", picture: Picture | None = None) -> Result:
+        return Result(exercise.name, state, message, cause, picture, answer.printed if answer else "", time.perf_counter() - start)
 
     reference = getattr(lesson.reference, exercise.name)
     try:
@@ -38,14 +35,28 @@ def check_answer(lesson: Lesson, exercise: Exercise, answers: Answers) -> Result
             warnings.simplefilter("ignore")  # of NumPy about what the answer computes; the check looks at the outcome
             answer = Answer(answers.find(exercise.name), reference, exercise, answers.path)
             exercise.check(answer, reference)
-    except NotAttempted:
-        return result("not attempted")
+    except NotAttempted as verdict:
+        return result("not attempted", str(verdict))
     except Wrong as verdict:
-        return result("wrong", verdict)
+        return result("wrong", *_with_problems(verdict, answers), verdict.picture)
     except Exception as error:
         assert answer is not None
-        return result("wrong", Wrong(answer.blame(error).message, "Does the function return what its docstring promises?"))
+        blamed = Wrong(answer.blame(error).message, "Does the function return what its docstring promises?")
+        return result("wrong", *_with_problems(blamed, answers))
     return result("right")
+
+
+def _with_problems(verdict: Wrong, answers: Answers) -> tuple[str, str]:
+    """Message and likely cause, and what of the file could not run: as a cause beside the check's own, or if the message names it."""
+    untold = [problem for problem in answers.problems if problem.message not in verdict.message][:3]
+    if not untold:
+        return verdict.message, verdict.cause
+    broken = f"ot all of {answers.path.name} could run: {'; '.join(problem.message for problem in untold)}."
+    if verdict.cause:
+        return verdict.message, f"{verdict.cause} Besides, n{broken}"
+    if any(name in problem.names for problem in untold for name in re.findall(r"\w+", verdict.message)):
+        return verdict.message, f"N{broken}"
+    return f"{verdict.message.rstrip('.')}. Besides, n{broken}", ""
 
 
 def main(folder: str, path: str, names: list[str]) -> None:

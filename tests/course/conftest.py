@@ -7,13 +7,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from minprune.cli import app
 from minprune.course.build import write_lesson
 from minprune.course.facts import Result
 from minprune.course.lesson import Course, Lesson
 from minprune.course.runner import check_lesson
 
 HERE = Path(__file__).parent
+HALF = """
+def double(values):
+    return 2 * values
+
+
+def clear(values, below):
+    values[:] = 0
+
+
+def mask(values):
+    raise NotImplementedError
+"""
 
 
 @pytest.fixture
@@ -40,3 +54,23 @@ def check_text(lesson: Lesson) -> Callable[[str], dict[str, Result]]:
         return {result.exercise: result for result in check_lesson(lesson)}
 
     return check
+
+
+@pytest.fixture
+def half(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> Lesson:
+    """One exercise right, one wrong, one not attempted; the current folder is the lesson's."""
+    lesson.exercises_path.write_text(HALF, encoding="utf-8")
+    monkeypatch.chdir(lesson.folder)
+    return lesson
+
+
+@pytest.fixture
+def run() -> Callable[..., str]:
+    """Run the command line, expect the exit code ``code``, and return what it printed with single spaces."""
+
+    def invoke(*arguments: str, code: int = 0) -> str:
+        result = CliRunner().invoke(app, list(arguments))
+        assert result.exit_code == code, result.output + repr(result.exception)
+        return " ".join(result.output.split())
+
+    return invoke

@@ -10,6 +10,7 @@ import pytest
 from minprune.course.build import write_skeleton
 from minprune.course.facts import Result
 from minprune.course.lesson import CourseError, Lesson
+from minprune.course.report import describe
 from minprune.course.runner import check_lesson
 from minprune.course.source import generate
 
@@ -31,7 +32,7 @@ def test_the_skeleton_is_not_attempted(lesson: Lesson) -> None:
 @pytest.mark.parametrize(
     ("body", "message", "cause"),
     [
-        ("return values ** 2", "twice [1, 2.5] should be [2., 5.]; yours is [1. , 6.25].", "That is the square."),
+        ("return values ** 2", "twice [1, 2.5] should be [2.0, 5.0]; yours is [1.0, 6.25].", "That is the square."),
         ("print(2 * values)", "double printed '[2. 5.]', but it returned None.", "print shows a value to you"),
         ("pass", "double returned None.", "end with return"),
         ("return 'six'", "twice [1, 2.5] should be an array of shape (2,); yours is of type str: 'six'.", ""),
@@ -43,6 +44,12 @@ def test_the_skeleton_is_not_attempted(lesson: Lesson) -> None:
         ("raise NotImplementedErrorr", "raised NameError in line 2 of exercises.py", ""),
         ("return unbroadcast(2 * values, (2,))", "double calls the library's own unbroadcast.", "the thing to write here"),
         ("return lambda: 3", "yours is of type function", ""),
+        ("raise ValueError", "in line 2 of exercises.py, `raise ValueError`. The call: double(values=[1.0, 2.5])", ""),
+        (
+            "return values ** 2\nimport numpie",
+            "yours is [1.0, 6.25].",
+            "That is the square. Besides, not all of exercises.py could run: line 3",
+        ),
         ("import sys\n    sys.exit(3)", "Python ended (code 3) while double of exercises.py was checked", "exit()"),
         ("import os\n    os._exit(5)", "Python ended (code 5)", "exit()"),
         ("raise KeyboardInterrupt", "Python ended", ""),
@@ -67,13 +74,17 @@ def test_an_endless_loop_is_stopped_and_its_line_told(check_text: Check) -> None
 def test_a_syntax_error_costs_only_its_own_function(check_text: Check) -> None:
     results = check_text(f"import numpy as np\n\n\ndef double(values):\n    return 2 * (values\n\n\n{GOOD_CLEAR}\n\n{GOOD_MASK}")
     assert results["double"].state == "wrong"
-    assert "exercises.py has an error that hides double: line 5: SyntaxError: '(' was never closed" in results["double"].message
+    assert (
+        "exercises.py has an error that hides double: line 5, `return 2 * (values`: SyntaxError: '(' was never closed"
+        in results["double"].message
+    )
     assert [results[name].state for name in ("clear", "mask")] == ["right", "right"]
 
 
 def test_wrong_indentation_costs_only_its_own_function(check_text: Check) -> None:
     results = check_text(f"{GOOD_CLEAR}\n\ndef double(values):\nreturn 2 * values\n\n\n{GOOD_MASK}")
-    assert "IndentationError" in results["double"].message
+    assert "line 6, `return 2 * values`: IndentationError: expected an indented block" in results["double"].message
+    assert "on line 5" in results["double"].message
     assert [results[name].state for name in ("clear", "mask")] == ["right", "right"]
 
 
@@ -81,10 +92,58 @@ def test_a_failing_import_costs_only_what_needs_it(check_text: Check) -> None:
     results = check_text(f"import numpie as np\n\ndef double(values):\n    return np.add(values, values)\n{GOOD_CLEAR}{GOOD_MASK}")
     assert (
         results["double"].message
-        == "double raised NameError in line 4 of exercises.py, `return np.add(values, values)`: name 'np' is not defined"
+        == "double raised NameError in line 4 of exercises.py, `return np.add(values, values)`: name 'np' is not defined."
+        " The call: double(values=[1.0, 2.5])"
     )
-    assert "line 1: ModuleNotFoundError: No module named 'numpie'" in results["double"].cause
+    assert "line 1, `import numpie as np`: ModuleNotFoundError: No module named 'numpie'" in results["double"].cause
     assert [results[name].state for name in ("clear", "mask")] == ["right", "right"]
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("raise NotImplementedError('write double here')\n    return 2 * values", 3),
+        ("result = 2 * values\n    raise NotImplementedError('write double here')", 4),
+        ("if len(values) > 1:\n        raise NotImplementedError", 4),
+    ],
+)
+def test_the_skeletons_line_left_beside_an_answer_is_told(check_text: Check, body: str, line: int) -> None:
+    result = check_text(f'def double(values):\n    """Twice."""\n    {body}\n{GOOD_CLEAR}{GOOD_MASK}')["double"]
+    assert result.state == "wrong"
+    assert f"double came to line {line} of exercises.py, `raise NotImplementedError" in result.message
+    assert "Delete that line" in result.cause
+
+
+@pytest.mark.parametrize(
+    "body", ['"""Twice."""\n    # think first\n    raise NotImplementedError("write double here")', "raise NotImplementedError"]
+)
+def test_a_comment_is_no_attempt(check_text: Check, body: str) -> None:
+    result = check_text(f"def double(values):\n    {body}\n")["double"]
+    assert (result.state, result.message) == ("not attempted", "")
+
+
+def test_an_answer_that_calls_what_is_not_written_waits_for_it(lesson: Lesson, check_text: Check) -> None:
+    text = "def double(values):\n    raise NotImplementedError\ndef mask(values):\n    return double(values) > 0\n"
+    results = check_text(text)
+    assert (results["double"].state, results["double"].message) == ("not attempted", "")
+    assert (results["mask"].state, results["mask"].message) == ("not attempted", "mask calls double, which is not written yet.")
+    assert describe(results["mask"], lesson) == (
+        "… mask: waiting.\n  mask calls double, which is not written yet. Write that first, then check\n  again."
+    )
+
+
+def test_what_a_library_has_not_implemented_is_an_error(check_text: Check) -> None:
+    result = check_text("import codecs\ndef double(values):\n    return codecs.Codec().encode('x')\n")["double"]
+    assert (result.state, "double raised NotImplementedError in line 3" in result.message) == ("wrong", True)
+
+
+def test_what_has_nothing_to_do_with_a_failing_is_told_but_not_as_its_cause(check_text: Check) -> None:
+    result = check_text("import numpie\ndef double(values):\n    return values[:1]\n")["double"]
+    assert result.message.endswith(
+        "yours has (1,). Besides, not all of exercises.py could run: line 1, `import numpie`: "
+        "ModuleNotFoundError: No module named 'numpie'."
+    )
+    assert result.cause == ""
 
 
 def test_a_missing_and_a_renamed_function(check_text: Check) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
-import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +14,16 @@ import nbformat
 import pandas as pd
 import pytest
 from nbclient import NotebookClient
-from typer.testing import CliRunner
 
-from minprune.cli import app
 from minprune.course import execute, explore, notebook, show
-from minprune.course.build import BEGIN, write_map
 from minprune.course.export import nbgrader_notebook
-from minprune.course.lesson import Course, CourseError, Lesson, find_course
-from minprune.course.runner import check_lesson
+from minprune.course.lesson import Course, CourseError, Lesson
 
-HALF = """
-def double(values):
-    return 2 * values
-
-
-def clear(values, below):
-    values[:] = 0
-
-
-def mask(values):
+Run = Callable[..., str]
+UNWRITTEN = """
+def double_all(values):
     raise NotImplementedError
 """
-
-
-@pytest.fixture
-def half(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> Lesson:
-    """One exercise right, one wrong, one not attempted; the current folder is the lesson's."""
-    lesson.exercises_path.write_text(HALF, encoding="utf-8")
-    monkeypatch.chdir(lesson.folder)
-    return lesson
-
-
-def run(*arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exit_code == code, result.output + repr(result.exception)
-    return " ".join(result.output.split())
 
 
 # ---- the notebook
@@ -59,7 +34,8 @@ def test_check_in_a_notebook(half: Lesson, capsys: pytest.CaptureFixture[str]) -
         notebook.check(name)
     said = capsys.readouterr().out
     assert "✔ double: right." in said
-    assert "✗ clear: wrong.\n  the array after the call should be [0., 0., 3.]; yours is [0., 0., 0.]." in said
+    assert "✗ clear: wrong.\n  the array after the call should be [0.0, 0.0, 3.0]; yours is [0.0, 0.0, 0.0]." in said
+    assert 'Stuck? 2 hints: hint("clear") in the notebook, or in a terminal\n    minprune check 03 clear --hint\n' in said
     assert "… mask: not attempted." in said
 
 
@@ -71,11 +47,18 @@ def test_use_takes_the_learners_own_only_if_it_passes(half: Lesson, capsys: pyte
     assert "using your own double" in said
     assert "USING THE REFERENCE for clear: yours does not pass its check." in said
     assert "USING THE REFERENCE for mask: yours is not written yet." in said
+    half.exercises_path.write_text(
+        half.exercises_path.read_text(encoding="utf-8").replace("    raise NotImplementedError", "    return double_all(values)\n")
+        + UNWRITTEN,
+        encoding="utf-8",
+    )
+    notebook.use("mask")
+    assert "USING THE REFERENCE for mask: yours waits for another." in capsys.readouterr().out
 
 
 def test_a_saved_file_is_checked_anew(half: Lesson, capsys: pytest.CaptureFixture[str]) -> None:
     notebook.check("double")
-    half.exercises_path.write_text(HALF.replace("2 * values", "3 * values"), encoding="utf-8")
+    half.exercises_path.write_text(half.exercises_path.read_text(encoding="utf-8").replace("2 * values", "3 * values"), encoding="utf-8")
     notebook.check("double")
     said = capsys.readouterr().out
     assert "✔ double: right." in said
@@ -95,6 +78,15 @@ def test_outside_of_a_lesson_the_folder_is_named(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CourseError, match="expected to run in a lesson's folder"):
         notebook.check("double")
+
+
+def test_a_name_that_no_exercise_has_is_told_without_a_traceback(half: Lesson) -> None:
+    cells = [nbformat.v4.new_code_cell(f"from minprune.course import check, use\n{call}") for call in ("check('dubble')", "use('09/x')")]
+    client = NotebookClient(nbformat.v4.new_notebook(cells=cells), timeout=60, kernel_name="python3", allow_errors=True)
+    client.resources = {"metadata": {"path": str(half.folder)}}
+    outputs = [cell.outputs[0] for cell in client.execute().cells]
+    assert outputs[0].traceback == ["unknown exercise of 03_tiny 'dubble': expected one of double, clear, mask; did you mean 'double'?"]
+    assert outputs[1].traceback[0].startswith("no lesson '09' in ")
 
 
 def test_a_figure_has_its_description_and_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +138,7 @@ def test_a_slider_comes_with_a_picture_for_where_no_widgets_run(monkeypatch: pyt
 
 def test_both_editions_of_a_notebook_run(course: Course, tmp_path: Path) -> None:
     for edition in execute.EDITIONS:
-        copies = execute.copy_course(course, tmp_path / edition, edition)
+        copies = execute.copy_lessons(course.lessons, tmp_path / edition, edition)
         done = execute.execute(copies.lessons[0], edition)
         assert done.complaints == []
         assert "[2. 2.]" in str(done.notebook)
@@ -155,7 +147,7 @@ def test_both_editions_of_a_notebook_run(course: Course, tmp_path: Path) -> None
 def test_what_is_wrong_with_a_notebook_is_told(course: Course, tmp_path: Path) -> None:
     source = course.lessons[0].folder / "lesson.py"
     source.write_text(source.read_text(encoding="utf-8") + "\n\n# %%\nimport sys\n\nprint('careful', file=sys.stderr)\n", encoding="utf-8")
-    copies = execute.copy_course(course, tmp_path / "copies", "learner")
+    copies = execute.copy_lessons(course.lessons, tmp_path / "copies", "learner")
     assert execute.execute(copies.lessons[0], "learner").complaints == ["on standard error: careful\n"]
     complaints = execute.execute(copies.lessons[0], "solution").complaints  # the skeletons do not pass
     assert "no '✔ double: right.' in the output" in complaints
@@ -174,7 +166,7 @@ def run_pytest(course: Course, *arguments: str) -> str:
 def test_pytest_has_an_item_per_exercise(half: Lesson, course: Course) -> None:
     said = run_pytest(course, "03_tiny")
     assert "1 failed, 1 passed, 1 skipped" in said
-    assert "the array after the call should be [0., 0., 3.]; yours is [0., 0., 0.]." in said
+    assert "the array after the call should be [0.0, 0.0, 3.0]; yours is [0.0, 0.0, 0.0]." in said
     assert "mask is not attempted yet" in said
     assert "Traceback" not in said
     assert "worker.py" not in said
@@ -183,120 +175,32 @@ def test_pytest_has_an_item_per_exercise(half: Lesson, course: Course) -> None:
     assert "3 failed" in run_pytest(course, "03_tiny")
 
 
-# ---- the command line
+def test_pytest_checks_the_other_lessons_when_one_is_broken(half: Lesson, course: Course) -> None:
+    shutil.copytree(half.folder, course.folder / "02_broken")
+    (course.folder / "02_broken" / "checks.py").write_text("import numpie\n", encoding="utf-8")
+    said = run_pytest(course, ".")
+    assert "2 failed, 1 passed, 1 skipped" in said
+    assert "The lesson itself is broken: " in said
+    assert "No module named 'numpie'" in said
+    assert "Traceback" not in said
 
 
-@pytest.mark.usefixtures("half")
-def test_the_course_in_a_table() -> None:
-    said = run("check")
-    assert "03_tiny" in said
-    assert "✔ ✗ …" in said
-    assert "1 of 3 exercises are right." in said
-
-
-@pytest.mark.usefixtures("half")
-def test_a_lesson_and_one_exercise() -> None:
-    assert "1 of 3 right." in run("check", "03", code=1)
-    assert run("check", "tiny", "double").endswith("✔ double: right. 1 of 1 right.")
-    assert "✗" not in run("check", "3", "mask")
-
-
-@pytest.mark.usefixtures("half")
-def test_hints_on_the_command_line() -> None:
-    assert run("check", "03", "--hint") == "Hint 1 of 2 for clear: Index with a mask."
-    assert run("check", "03", "mask", "--hint") == "Hint 1 of 2 for mask: Compare."
-
-
-def test_the_solution_is_shown_after_passing_or_by_name(half: Lesson) -> None:
-    said = run("check", "03", "--solution")
-    assert "clear" not in said
-    assert "values[values < below] = 0" in run("check", "03", "clear", "--solution")
-    half.exercises_path.write_text("", encoding="utf-8")
-    assert "Nothing of 03_tiny is right yet." in run("check", "03", "--solution")
-    half.exercises_path.write_text("def double(:\n", encoding="utf-8")
-    assert isinstance(CliRunner().invoke(app, ["check", "03", "double", "--solution"]).exception, CourseError)
-
-
-def test_reset_keeps_the_answers(half: Lesson) -> None:
-    assert "kept your answers in" in run("check", "03", "--reset")
-    assert (half.folder / "exercises-kept-1.py").read_text(encoding="utf-8") == HALF
-    assert [result.state for result in check_lesson(half)] == ["not attempted"] * 3
-    assert "already as new" in run("check", "03", "--reset")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("check", "--hint"), "--hint needs a lesson"),
-        (("check", "77"), "no lesson '77' in"),
-        (("check", "03", "dubble"), "did you mean 'double'"),
-        (("check", "03", "--hint", "--reset"), "expected one of --hint, --reset at a time"),
-        (("check", "03", "double", "--reset"), "leave the exercise out"),
-        (("teach", "grade", "nowhere"), "expected a folder with one folder per learner"),
-        (("teach", "grade", "."), "found no answers in"),
-    ],
-)
-@pytest.mark.usefixtures("half")
-def test_what_cannot_be_done_is_told(arguments: tuple[str, ...], message: str) -> None:
-    result = CliRunner().invoke(app, list(arguments))
-    assert isinstance(result.exception, CourseError)
-    assert message in str(result.exception)
-
-
-def test_watching_checks_again_when_the_file_is_saved(half: Lesson) -> None:
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "minprune", "check", "03", "--watch"], stdout=subprocess.PIPE, text=True, encoding="utf-8"
-    )
-    assert worker.stdout is not None
-    said: list[str] = []
-    listener = threading.Thread(target=lambda: said.extend(worker.stdout or []), daemon=True)
-    try:
-        time.sleep(0.1)
-        listener.start()
-        deadline = time.monotonic() + 60
-        while "1 of 3 right" not in "".join(said) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        half.exercises_path.write_text(HALF.replace("    raise NotImplementedError", "    return values > 0"), encoding="utf-8")
-        while "2 of 3 right" not in "".join(said) and time.monotonic() < deadline:
-            time.sleep(0.1)
-    finally:
-        worker.kill()
-        worker.wait()
-        listener.join()
-        worker.stdout.close()
-    assert "2 of 3 right" in "".join(said)
-
-
-def test_where_there_is_no_course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find_course(tmp_path).folder == Path(__file__).parents[2] / "lessons"  # an editable installation has its own
-    monkeypatch.setenv("MINPRUNE_LESSONS", str(tmp_path))
-    with pytest.raises(CourseError, match="MINPRUNE_LESSONS names"):
-        find_course()
-
-
-def test_the_course_map_lists_the_lessons(course: Course) -> None:
-    path = course.folder / "README.md"
-    path.write_text("no marks here", encoding="utf-8")
-    with pytest.raises(CourseError, match="expected the lines"):
-        write_map(course)
-    path.write_text(f"before\n{BEGIN}\n<!-- end of the table -->\nafter\n", encoding="utf-8")
-    assert write_map(course) == [path]
-    text = path.read_text(encoding="utf-8")
-    assert "| 03 | [Tiny](03_tiny/03_tiny.ipynb) | 15 | ●○○ | nothing | test the machinery |" in text
-    assert text.startswith("before\n")
-    assert text.endswith("after\n")
-    assert write_map(course) == []
+def test_a_learner_who_calls_pytest_is_not_told_durations() -> None:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "lessons/00_bonsai", "-k", "keep_count"]
+    said = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True).stdout
+    assert "1 selected" in said
+    assert "slowest" not in said
 
 
 # ---- teachers
 
 
-def test_grading_a_class(half: Lesson, course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grading_a_class(half: Lesson, course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     handed_in = tmp_path / "handed_in"
     (handed_in / "ada").mkdir(parents=True)
     (handed_in / "blaise" / half.name).mkdir(parents=True)
     (handed_in / "ada" / f"{half.name}.py").write_text((half.folder / "solution.py").read_text(encoding="utf-8"), encoding="utf-8")
-    (handed_in / "blaise" / half.name / "exercises.py").write_text(HALF, encoding="utf-8")
+    (handed_in / "blaise" / half.name / "exercises.py").write_text(half.exercises_path.read_text(encoding="utf-8"), encoding="utf-8")
     (handed_in / "nobody").mkdir()
     monkeypatch.chdir(course.folder)
     said = run("teach", "grade", str(handed_in), "--out", str(tmp_path / "grades.csv"))
@@ -307,7 +211,7 @@ def test_grading_a_class(half: Lesson, course: Course, tmp_path: Path, monkeypat
     assert grades["state"].tolist() == ["right"] * 3 + ["right", "wrong", "not attempted"]
 
 
-def test_an_assignment_for_nbgrader(course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_assignment_for_nbgrader(course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     monkeypatch.chdir(course.folder)
     out = tmp_path / "assignment.ipynb"
     assert "3 exercises, 15 points" in run("teach", "export", "03", "--out", str(out))

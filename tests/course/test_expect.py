@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from minprune.course import Wrong, expect, expect_array, expect_close, expect_equal, expect_type
+from minprune.course.expect import as_text
 from minprune.course.facts import Picture
 from minprune.course.report import draw
+from minprune.nn import ReLU
+from minprune.tensor import Tensor
 
 
 def told(function: Any, *args: Any, **kwargs: Any) -> tuple[str, str]:
@@ -40,7 +43,7 @@ def test_what_is_right_passes() -> None:
         (expect_array, (np.zeros(2), (3,), float, "it"), "it should have the shape (3,); yours has (2,)."),
         (expect_array, (np.zeros(2), (2,), bool, "it"), "it should hold values of type bool; yours holds float64."),
         (expect_close, (None, 1.0, "it"), "it should be a number; yours is of type NoneType: None."),
-        (expect_close, (1.0, 2.0, "it"), "it should be 2.; yours is 1.."),
+        (expect_close, (1.0, 2.0, "it"), "it should be 2.0; yours is 1.0."),
         (expect_close, ([1.0], [1.0, 2.0], "it"), "it should have the shape (2,); yours has (1,)."),
         (
             expect_equal,
@@ -49,11 +52,38 @@ def test_what_is_right_passes() -> None:
         ),
         (expect_equal, ([1, 2], (1, 2), "it"), "it should be (1, 2); yours is [1, 2]."),
         (expect_equal, ({"a": 1}, {"b": 1}, "it"), "it should be {'b': 1}; yours is {'a': 1}."),
-        (expect_equal, ([np.zeros(1)], [np.ones(1)], "it"), "it should be [[1.]]; yours is [[0.]]."),
+        (expect_equal, ([np.zeros(1)], [np.ones(1)], "it"), "it should be [[1.0]]; yours is [[0.0]]."),
     ],
 )
 def test_what_is_wrong_is_told(function: Any, args: tuple, message: str) -> None:
     assert told(function, *args) == (message, "")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.0, "1.0"),
+        (-0.0, "0.0"),
+        (0.5, "0.5"),
+        (1 / 3, "0.333333"),
+        (2.5e-7, "2.5e-07"),
+        (123456.75, "123456.8"),
+        (1e6, "1000000.0"),
+        (float("inf"), "inf"),
+        (np.float32(0.1), "0.1"),
+        (np.int64(3), "3"),
+        (np.array([1.0, 0.25, -3.0]), "[1.0, 0.25, -3.0]"),
+        (np.array([[1, 20]]), "[[1, 20]]"),
+        (np.array([True, False]), "[True, False]"),
+        (np.zeros((5, 6), np.float32), "an array of shape (5, 6), float32"),
+        (Tensor(np.ones(2)), "Tensor([1.0, 1.0])"),
+        ({"w": np.zeros(1), "n": (2,)}, "{'w': [0.0], 'n': (2,)}"),
+        (ReLU(), "a ReLU"),
+        (told, "told"),
+    ],
+)
+def test_values_are_shown_as_one_would_write_them(value: Any, text: str) -> None:
+    assert as_text(value) == text
 
 
 def test_a_known_mistake_is_named_and_an_unknown_one_gets_the_general_cause() -> None:
@@ -68,7 +98,7 @@ def test_of_a_large_array_one_place_is_shown() -> None:
     got = np.zeros((5, 5))
     got[3, 1] = 2
     message, _ = told(expect_close, got, np.zeros((5, 5)), "it")
-    assert message == "it differs in 1 of 25 places: at (3, 1), for one, it should be 0. and yours is 2.."
+    assert message == "it differs in 1 of 25 places: at (3, 1), for one, it should be 0.0 and yours is 2.0."
 
 
 def test_a_picture_is_made_of_masks_only_where_asked_for() -> None:
@@ -85,4 +115,12 @@ def test_a_picture_in_characters() -> None:
         "  expected   yours",
         "  ██         ████",
         "    ██         ▒▒",
+        "  (blank is 0.0, █ is 1.0: the darker, the larger)",
     ]
+
+
+def test_a_large_picture_fits_in_80_columns_and_says_that_it_is_a_part() -> None:
+    lines = draw(Picture(np.full((20, 50), -2.0).tolist(), np.full((20, 50), 3.5).tolist())).splitlines()
+    assert len(lines) == 1 + 16 + 2
+    assert max(map(len, lines)) <= 80
+    assert lines[-2:] == ["  (blank is -2.0, █ is 3.5: the darker, the larger)", "  (only the upper left corner is drawn)"]
