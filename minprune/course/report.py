@@ -11,19 +11,20 @@ from minprune.course.facts import SIGNS, Exercise, Picture, Result
 SHADES = " ░▒▓█"
 
 
-def describe(result: Result, exercise: Exercise, picture: bool = True) -> str:
+def describe(result: Result, exercise: Exercise, picture: bool = True, file: str = "exercises.py") -> str:
     """A result for a learner: the verdict, what came, the likely cause, a picture, and where to find a hint.
 
     Args:
         result: of checking ``exercise``.
         exercise: for its file and hints.
         picture: draw the picture with characters; a notebook draws it better itself.
+        file: where the answer belongs.
     """
     head = f"{SIGNS[result.state]} {result.exercise}: {result.state}"
     if result.state == "right":
         return f"{head}."
     if result.state == "not attempted":
-        return f"{head}. Write it in exercises.py (about {exercise.minutes} minutes), save, and check again."
+        return f"{head}. Write it in {file} (about {exercise.minutes} minutes), save, and check again."
     parts = [f"{head}.", _fold(result.message)]
     if result.cause:
         parts.append(_fold(f"Likely cause: {result.cause}"))
