@@ -6,10 +6,12 @@ nbgrader takes away what stands between ``### BEGIN SOLUTION`` and ``### END SOL
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from minprune import backend
 from minprune.course.answer import Answers
 from minprune.course.lesson import Lesson, find_course
 from minprune.course.report import describe
@@ -17,34 +19,39 @@ from minprune.course.source import read_cells
 from minprune.course.worker import check_answer
 
 
-def assess(lesson_name: str, function: Callable) -> None:
+def assess(lesson_name: str, name: str, function: Callable) -> None:
     """Check a function that was defined in a notebook; an AssertionError with the learner's message unless it is right.
+
+    The lesson is that of ``MINPRUNE_LESSONS`` or of the repository this package is run from, not one handed in beside the notebook.
 
     Args:
         lesson_name: such as "04_masks".
-        function: the answer; its name says to which exercise.
+        name: of the exercise.
+        function: the answer.
     """
-    lesson = find_course().find(lesson_name)
-    exercise = lesson.find_exercise(function.__name__)
-    answers = Answers(Path(function.__code__.co_filename), {exercise.name: function}, ())
-    result = check_answer(lesson, exercise, answers)
-    assert result.state == "right", describe(result, lesson)
+    lesson = find_course(Path(__file__).parent).find(lesson_name)
+    exercise = lesson.find_exercise(name)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    answers = Answers(Path(code.co_filename if code else "notebook"), {name: function}, ())
+    with backend.using("numpy"):  # as `minprune check` does: nothing is compiled while a kernel's time runs
+        result = check_answer(lesson, exercise, answers)
+    assert result.state == "right", describe(result, lesson, file="its cell")
 
 
 def nbgrader_notebook(lesson: Lesson) -> Any:
     """The assignment as a notebook (nbformat 4.5) with nbgrader's metadata, schema version 3; an exercise gives a point per minute."""
     from nbformat import v4
 
-    cells = [_locked(v4.new_markdown_cell(f"# {lesson.title}"), "title")]
-    for cell in read_cells(lesson):
-        if cell.kind == "shared":
-            cells.append(_locked(v4.new_code_cell(cell.text.rstrip()), f"imports_{len(cells)}"))
-        elif cell.kind == "exercise":
-            exercise = lesson.exercises[cell.name]
-            solution = v4.new_code_cell(cell.text.rstrip())
-            solution.metadata["nbgrader"] = _marks(cell.name, solution=True)
-            test = v4.new_code_cell(f'from minprune.course.export import assess\n\nassess("{lesson.name}", {cell.name})')
-            test.metadata["nbgrader"] = _marks(f"{cell.name}_check", grade=True, locked=True, points=exercise.minutes)
+    parts = read_cells(lesson)
+    shared = "".join(part.text for part in parts if part.kind == "shared").rstrip()
+    cells = [_locked(v4.new_markdown_cell(f"# {lesson.title}"), "title"), _locked(v4.new_code_cell(shared), "imports")]
+    for part in parts:
+        if part.kind == "exercise":
+            solution = v4.new_code_cell(part.text.rstrip())
+            solution.metadata["nbgrader"] = _marks(part.name, solution=True)
+            test = v4.new_code_cell(f'from minprune.course.export import assess\n\nassess("{lesson.name}", "{part.name}", {part.name})')
+            points = lesson.exercises[part.name].minutes
+            test.metadata["nbgrader"] = _marks(f"{part.name}_check", grade=True, locked=True, points=points)
             cells += [solution, test]
     for number, made in enumerate(cells):
         made["id"] = f"assignment-{number:03d}"

@@ -14,13 +14,14 @@ SHADES = " ░▒▓█"
 ROWS, COLUMNS = 16, 36  # of an array drawn with characters: two of them fit beside one another on 80 columns
 
 
-def describe(result: Result, lesson: Lesson, picture: bool = True) -> str:
+def describe(result: Result, lesson: Lesson, picture: bool = True, file: str = "exercises.py") -> str:
     """A result for a learner: the verdict, what came, the likely cause, a picture, and where to find a hint.
 
     Args:
         result: of checking an exercise.
         lesson: that the exercise belongs to.
         picture: draw the picture with characters; a notebook draws it better itself.
+        file: where the answer belongs.
     """
     exercise, head = lesson.exercises[result.exercise], f"{SIGNS[result.state]} {result.exercise}: {result.state}"
     if result.state == "right":
@@ -28,7 +29,7 @@ def describe(result: Result, lesson: Lesson, picture: bool = True) -> str:
     if result.state == "not attempted" and result.message:
         return f"{SIGNS[result.state]} {result.exercise}: waiting.\n" + _fold(f"{result.message} Write that first, then check again.")
     if result.state == "not attempted":
-        return _fold(f"{head}. Write it in exercises.py (about {exercise.minutes} minutes), save, and check again.", indent="")
+        return _fold(f"{head}. Write it in {file} (about {exercise.minutes} minutes), save, and check again.", indent="")
     parts = [f"{head}.", _fold(result.message)]
     if result.cause:
         parts.append(_fold(f"Likely cause: {result.cause}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from nbclient import NotebookClient
 
 from minprune.course import execute, explore, notebook, show
-from minprune.course.export import nbgrader_notebook
+from minprune.course.export import assess, nbgrader_notebook
 from minprune.course.lesson import Course, CourseError, Lesson
 
 Run = Callable[..., str]
@@ -236,6 +237,28 @@ def test_an_unsolved_assignment_fails_with_the_learners_message(half: Lesson, co
     errors = {cell.source.split()[-1]: o.evalue for cell in assignment.cells for o in cell.get("outputs", []) if o.output_type == "error"}
     assert list(errors) == ["double)"]
     assert "That is the square." in errors["double)"]
+
+
+def test_an_assignment_is_checked_by_the_graders_lessons(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MINPRUNE_LESSONS", raising=False)
+    monkeypatch.chdir(course.folder)  # as if the learner had handed in a course of their own
+    with pytest.raises(CourseError, match="no lesson '03_tiny'"):
+        assess("03_tiny", "double", lambda values: values)
+
+
+@pytest.mark.parametrize("right", [lambda values: 2 * values, functools.partial(lambda factor, values: factor * values, 2)])
+def test_an_assignment_takes_any_callable(right: Any, course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINPRUNE_LESSONS", str(course.folder))
+    assess("03_tiny", "double", right)
+
+
+def test_what_is_no_answer_is_told_where_it_belongs(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINPRUNE_LESSONS", str(course.folder))
+    exec("def double(values): raise NotImplementedError", namespace := {})
+    with pytest.raises(AssertionError, match="Write it in its cell"):
+        assess("03_tiny", "double", namespace["double"])
+    with pytest.raises(AssertionError, match="double should be a function"):
+        assess("03_tiny", "double", 2)
 
 
 def test_a_notebook_is_written_as_jupyter_would_write_it(lesson: Lesson) -> None:
