@@ -15,12 +15,13 @@ from minprune.course import exercise, expect, expect_array, expect_close, expect
 )
 def keep_count(answer, reference):
     """Counting what remains."""
-    for total, sparsity in ((10, 0.9), (100, 0.25), (10, 0.37), (5, 0.1), (7, 0.0), (7, 1.0)):
+    for total, sparsity in ((10, 0.9), (100, 0.25), (10, 0.37), (10, 0.33), (5, 0.1), (7, 0.0), (7, 1.0)):
         got = answer(total, sparsity)
         mistakes = {
             "That is how many are removed; asked for is how many remain.": round(sparsity * total),
             "int() cuts off the fraction; the number removed is to be rounded to the nearest.": total - int(sparsity * total),
             "It rounds what remains; round what is removed.": round((1 - sparsity) * total),
+            "int() cuts the fraction off what remains; round what is removed, and subtract that.": int(total - sparsity * total),
         }
         what = f"keep_count({total}, {sparsity})"
         expect(isinstance(got, (int, np.integer)), f"{what} should be a whole number; yours is {got!r}.", "Round with round(…).")
@@ -51,6 +52,7 @@ def cut_smallest(answer, reference):
             "The largest were kept, with their signs: -2.0 matters, too. Sort by absolute value.": np.where(weights >= top, weights, 0),
             "The largest were cut and the smallest kept; it should be the other way round.": weights - reference(weights, 6 - keep),
             "`keep` weights were cut; it should be all but `keep`.": reference(weights, 6 - keep),
+            "Nothing was cut. np.argsort sorts each row by itself; with axis=None it numbers all places in one go.": weights,
             "The signs were lost: sort by the absolute values, but keep the weights themselves.": np.abs(reference(weights, keep)),
         }
         expect_close(got, reference(weights, keep), f"weights {weights.tolist()} with keep={keep}", mistakes=mistakes, picture=True)

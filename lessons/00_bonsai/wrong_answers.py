@@ -20,6 +20,11 @@ def rounds_what_remains(total, sparsity):
     return round((1 - sparsity) * total)
 
 
+@wrong("keep_count", "cuts the fraction off what remains")
+def cuts_off_what_remains(total, sparsity):
+    return int(total - sparsity * total)
+
+
 @wrong("keep_count", "Round with round")
 def does_not_round(total, sparsity):
     return total * (1 - sparsity)
@@ -49,6 +54,13 @@ def threshold_takes_all_ties(weights, keep):
 def cuts_keep_weights(weights, keep):
     result = weights.copy()
     result.flat[np.argsort(np.abs(weights), axis=None)[:keep]] = 0
+    return result
+
+
+@wrong("cut_smallest", "sorts each row by itself")
+def sorts_within_rows(weights, keep):
+    result = weights.copy()
+    result[np.argsort(np.abs(weights))[:-keep]] = 0
     return result
 
 
