@@ -135,10 +135,12 @@ def prune(
     scope: ScopeOption = "global",
     granularity: Annotated[str, typer.Option(help=GRANULARITY_HELP)] = "weight",
     schedule: Annotated[
-        str, typer.Option(help="one-shot, geometric (equal shares of the remainder) or cubic (fast, then slow).")
-    ] = "geometric",
-    sparsity: Annotated[float, typer.Option(min=0, max=1, help="Where the schedule ends: share of all weights removed.")] = 0.9,
-    rounds: Annotated[int, typer.Option(min=1, help="Cuts of a geometric or cubic schedule, each followed by fine-tuning.")] = 5,
+        str, typer.Option(help="one-shot, iterative (each round takes the same share of what is left) or cubic (rounds: fast, then slow).")
+    ] = "iterative",
+    sparsity: Annotated[
+        float, typer.Option(min=0, max=1, help="Where the schedule ends: share of all weights removed, 0.9 for nine in ten.")
+    ] = 0.9,
+    rounds: Annotated[int, typer.Option(min=1, help="Cuts of an iterative or cubic schedule, each followed by fine-tuning.")] = 5,
     seeds: SeedsOption = 1,
     epochs: EpochsOption = None,
     lr: LrOption = None,
@@ -194,9 +196,15 @@ def curve(
     criterion: Annotated[list[str], typer.Option(help="magnitude, l1, random, taylor, snip, …; repeat for several lines.")] = ["magnitude"],
     scope: Annotated[list[str], typer.Option(help="global, layer, erk, lamp; repeat for several lines.")] = ["global"],
     granularity: Annotated[list[str], typer.Option(help=GRANULARITY_HELP + " Repeat for several lines.")] = ["weight"],
-    schedule: Annotated[list[str], typer.Option(help="one-shot, iterative, cubic; repeat for several lines.")] = ["iterative"],
+    schedule: Annotated[
+        list[str],
+        typer.Option(help="one-shot, iterative (from each density on to the next) or cubic (while training); repeat for several lines."),
+    ] = ["iterative"],
     densities: Annotated[
-        str, typer.Option(help="Percentages of the weights (channels, …) that remain, descending, separated by commas.")
+        str,
+        typer.Option(
+            help="Percentages of the weights (channels, …) that remain, descending, separated by commas; 10 is a sparsity of 0.9."
+        ),
     ] = "50,20,10,5,2,1,0.5",
     seeds: SeedsOption = 3,
     epochs: EpochsOption = None,
@@ -301,10 +309,10 @@ def _draw_curve(config: CurveConfig, workers: Workers, out: Path, networks: Path
 
 
 def _schedule(name: str, sparsity: float, rounds: int) -> Schedule:
-    check_name("schedule", name, ("one-shot", "geometric", "cubic"))
+    check_name("schedule", name, ("one-shot", "iterative", "cubic"))
     if name == "one-shot":
         return OneShot(sparsity)
-    return Geometric(sparsity, rounds) if name == "geometric" else Cubic(final=sparsity, cuts=rounds)
+    return Geometric(sparsity, rounds) if name == "iterative" else Cubic(final=sparsity, cuts=rounds)
 
 
 def _override(recipe: Recipe, **changes: object) -> Recipe:

@@ -76,7 +76,7 @@ def test_several_seeds_save_a_file_each_and_report_the_spread(tmp_path: Path) ->
     assert "n = 2" in output
 
 
-@pytest.mark.parametrize("schedule", ["one-shot", "geometric", "cubic"])
+@pytest.mark.parametrize("schedule", ["one-shot", "iterative", "cubic"])
 def test_prune_reaches_the_sparsity_and_saves_the_masks(tmp_path: Path, schedule: str) -> None:
     out = tmp_path / "pruned.safetensors"
     output = run("prune", *FAST, "--finetune-epochs", "1", "--sparsity", "0.9", "--rounds", "2", "--schedule", schedule, "--out", str(out))
@@ -185,7 +185,7 @@ def test_curve_takes_several_granularities(tmp_path: Path) -> None:
         (["train", "--optimizer", "adm"], "did you mean 'adam'"),
         (["train", "--lr", "-1"], "lr expected a finite number >= 0, got -1.0"),
         (["prune", "--criterion", "magnitud"], "did you mean 'magnitude'"),
-        (["prune", "--schedule", "geometrical"], "did you mean 'geometric'"),
+        (["prune", "--schedule", "iterativ"], "did you mean 'iterative'"),
         (["prune", "--rewind", "weight"], "did you mean 'weights'"),
         (["prune", "--checkpoint", "missing.safetensors"], "missing.safetensors"),
         (["prune", "--epochs", "0", "--min-accuracy", "0.99"], "below the floor of 0.9900 before any cut"),

@@ -16,6 +16,8 @@
 #
 # A trained neural network is much the same. This lesson walks through the whole loop once:
 # **train → score → cut → recover → look at the curve.** The ten lessons after it take the loop apart and let you build every piece.
+#
+# Words that are new to you are in the [glossary](../GLOSSARY.md).
 
 # %% [markdown]
 # ## How a lesson works
@@ -32,6 +34,8 @@ import minprune as mp
 from minprune import plots
 from minprune.course import check, hint, show, use
 
+mp.threads(1)  # networks this small run best on one core
+
 # %% [markdown]
 # ## A question first
 #
@@ -44,6 +48,9 @@ from minprune.course import check, hint, show, use
 #
 # 1,797 images of 8×8 pixels come with scikit-learn. They are split three ways: the network learns from the *training*
 # images, choices are made on the *validation* images, and the *test* images are only for the final number.
+#
+# All chance (first weights, split, order of the images) comes from a number, the *seed*, here 0. With the same seed the
+# run repeats. An *epoch* is one pass over the training images.
 
 # %%
 rng = np.random.default_rng(0)
@@ -96,8 +103,9 @@ def keep_count(total, sparsity):
 # %% [markdown]
 # ## 3 · Cut
 #
-# Now the cut itself: keep the `keep` weights of the largest size and set all others to zero. What should happen to a
-# tie at the border? Just as many must remain as were asked for. Sorting gives that for free.
+# Now the cut itself: keep the `keep` weights of the largest size and set all others to zero. If several weights at the
+# border have the same size, some of them stay and some go: just as many must remain as were asked for. Sorting gives
+# that for free.
 
 # %% tags=["shared"]
 import numpy as np
@@ -123,8 +131,8 @@ def cut_smallest(weights, keep):
 
 
 # %% [markdown]
-# Your function (or the reference, until yours is right) now cuts the first layer of the network. White places are
-# gone.
+# Your function (or the reference, until yours is right) now cuts the first layer of the network: 16 filters of 3×3
+# weights each, here a filter in each row. Blue is positive, red is negative, and white places are gone.
 
 # %%
 cut_smallest, keep_count = use("cut_smallest"), use("keep_count")
@@ -142,8 +150,9 @@ show(figure, alt="The 144 weights of the first layer before and after the cut: h
 # %% [markdown]
 # ## 4 · Cut the whole tree, and let it recover
 #
-# For a whole network the library does the same in five lines: score, mask, apply; then fine-tune with the mask held.
-# A masked weight stays exactly zero, whatever the optimizer does.
+# For a whole network the library does the same in a few lines: score all weights, make *masks* that say which stay,
+# apply them. Then we train on for a while, which is called *fine-tuning*. A masked weight stays exactly zero, whatever
+# the training does.
 
 # %%
 scores = mp.prune.score(model, "magnitude")  # {name: array}, higher means keep
@@ -161,10 +170,12 @@ print(f"dense {dense:.1%}   90 % cut {cut:.1%}   after recovery {recovered:.1%}"
 # ## 5 · The pruning curve
 #
 # One point is an anecdote. A **pruning curve** shows accuracy for many sizes. We cut a little, fine-tune, cut a
-# little more, and so on; and we do the same with *random* weights, as a control: if choosing by size is worth
-# anything, it must beat chance.
+# little more, and so on: that is called *iterative*. We do the same with weights drawn by lot, as a control: if
+# choosing by size is worth anything, it must beat chance. `densities` are the shares of the weights that remain.
 #
 # The whole experiment runs for two seeds. (Lesson 10 is about why one seed is never enough, and two are hardly.)
+# It grows two dense networks of its own, and trains them by a recipe whose steps get smaller towards the end. **So its
+# dense accuracy, the mean of the two, is not that of the network above.**
 
 # %%
 from minprune.experiments import CurveConfig, Method, Workers, run_curve
@@ -185,10 +196,16 @@ points = run_curve(config, Workers(jobs=1))
 from minprune.experiments import summarise
 
 table = summarise(points)[["method", "remaining", "accuracy", "std"]]
-show(plots.pruning_curve(points, num_classes=10), alt=plots.describe_curve(points), table=table)
+table = table.drop_duplicates(["method", "remaining"])
+shown = table[(table["method"] == "dense") | (table["remaining"] < 1)]  # the dense network once
+for name in ("remaining", "accuracy", "std"):
+    shown = shown.assign(**{name: shown[name].map("{:.1%}".format)})
+show(plots.pruning_curve(points, num_classes=10), alt=plots.describe_curve(points), table=shown)
 
 # %% [markdown]
-# Read the curve from left to right: 100 % of the weights, then fewer and fewer.
+# Read the curve from left to right: 100 % of the weights, then fewer and fewer. A line is the mean of both seeds, the
+# band around it their standard deviation (`std` in the table): how far they typically lie from the mean. *Chance* is
+# what guessing gives, one digit in ten.
 #
 # - **Flat, then a cliff.** A large part of the weights can go for nothing; then it goes quickly. Where is the knee of each line?
 # - **Choosing matters.** Random cuts fall away long before magnitude does.

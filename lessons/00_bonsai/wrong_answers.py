@@ -20,6 +20,11 @@ def rounds_what_remains(total, sparsity):
     return round((1 - sparsity) * total)
 
 
+@wrong("keep_count", "cuts the fraction off what remains")
+def cuts_off_what_remains(total, sparsity):
+    return int(total - sparsity * total)
+
+
 @wrong("keep_count", "Round with round")
 def does_not_round(total, sparsity):
     return total * (1 - sparsity)
@@ -49,6 +54,27 @@ def threshold_takes_all_ties(weights, keep):
 def cuts_keep_weights(weights, keep):
     result = weights.copy()
     result.flat[np.argsort(np.abs(weights), axis=None)[:keep]] = 0
+    return result
+
+
+@wrong("cut_smallest", "sorts each row by itself")
+def sorts_within_rows(weights, keep):
+    result = weights.copy()
+    result[np.argsort(np.abs(weights))[:-keep]] = 0
+    return result
+
+
+@wrong("cut_smallest", "The signs were lost")
+def returns_absolute_values(weights, keep):
+    result = np.abs(weights)
+    result.flat[np.argsort(result, axis=None)[: weights.size - keep]] = 0
+    return result
+
+
+@wrong("cut_smallest", "Flattened, and not folded back")
+def returns_a_flat_array(weights, keep):
+    result = weights.flatten()
+    result[np.argsort(np.abs(result))[: weights.size - keep]] = 0
     return result
 
 
@@ -94,3 +120,35 @@ def returns_one_where_nothing_is_good_enough(remaining, accuracy, dense_accuracy
 @wrong("smallest_good_enough", "raised ValueError")
 def forgets_that_nothing_may_be_good_enough(remaining, accuracy, dense_accuracy, max_drop):
     return min(s for s, a in zip(remaining, accuracy) if a >= dense_accuracy - max_drop)
+
+
+@wrong("smallest_good_enough", "as a share of the dense accuracy")
+def takes_the_drop_as_a_factor(remaining, accuracy, dense_accuracy, max_drop):
+    return min((s for s, a in zip(remaining, accuracy) if a >= dense_accuracy * (1 - max_drop)), default=None)
+
+
+@wrong("smallest_good_enough", "A gain is no drop")
+def refuses_a_gain(remaining, accuracy, dense_accuracy, max_drop):
+    return min((s for s, a in zip(remaining, accuracy) if abs(a - dense_accuracy) <= max_drop), default=None)
+
+
+@wrong("smallest_good_enough", "sorts the caller's own list")
+def sorts_the_given_list(remaining, accuracy, dense_accuracy, max_drop):
+    remaining.sort()
+    return min((s for s, a in zip(remaining, accuracy) if a >= dense_accuracy - max_drop), default=None)
+
+
+@wrong("smallest_good_enough", "sorts the list itself and returns None")
+def returns_what_sort_returns(remaining, accuracy, dense_accuracy, max_drop):
+    good = [s for s, a in zip(remaining, accuracy) if a >= dense_accuracy - max_drop]
+    return good.sort()
+
+
+@wrong("smallest_good_enough", "must not be forgotten")
+def forgets_the_drop(remaining, accuracy, dense_accuracy, max_drop):
+    return min((s for s, a in zip(remaining, accuracy) if a >= dense_accuracy), default=None)
+
+
+@wrong("smallest_good_enough", "That is an accuracy")
+def returns_the_accuracy(remaining, accuracy, dense_accuracy, max_drop):
+    return min((a for s, a in zip(remaining, accuracy) if a >= dense_accuracy - max_drop), default=None)

@@ -19,7 +19,7 @@ from minprune.sparse.formats import CSR
     forbids=(smallest, make_masks),
 )
 def exact_k(answer, reference):
-    """Exactly k stay; of equal scores the first ones go first."""
+    """Exactly k stay; of equal scores the earlier ones are cut."""
     scores = np.array([[0.3, 0.1], [0.2, 0.4]])
     for k, right in ((3, [[True, False], [True, True]]), (1, [[False, False], [False, True]])):
         got = answer(scores, k)
@@ -40,8 +40,8 @@ def exact_k(answer, reference):
         "A threshold keeps all that are equal to it (>=) or none of them (>). Choose positions instead.",
     )
     mistakes = {
-        "The count is right, but of equal scores the last ones went. Those that come first go first: "
-        "sort upwards and take from the front.": np.array([True, True, True, False, False])
+        "The count is right, but of equal scores the later ones were cut. It should be the earlier ones: "
+        "sort upwards, and cut from the front.": np.array([True, True, True, False, False])
     }
     expect_equal(got, np.array([True, False, True, True, False]), f"the mask for {ties.tolist()} with k=3", mistakes=mistakes)
     for k in (0, 4):
@@ -212,7 +212,13 @@ def csr_matvec(answer, reference):
     """W @ x without touching a zero."""
     values, columns = np.array([5.0, 1.0, 2.0, 3.0], np.float32), np.array([1, 3, 0, 3], np.uint16)
     starts, x = np.array([0, 2, 2, 4], np.int32), np.array([1.0, 10.0, 100.0, 1000.0])
-    got = answer(values, columns, starts, x)
+    got = _on_used_memory(answer, 1e3, values, columns, starts, x)
+    again = _on_used_memory(answer, -1e3, values, columns, starts, x)
+    expect(
+        np.array_equal(got, again, equal_nan=True),
+        "two calls with the same arguments should give the same product; yours gives another one each time.",
+        "np.empty holds whatever the memory held before, and += adds to it. Begin with np.zeros.",
+    )
     what = "for values [5, 1, 2, 3], columns [1, 3, 0, 3], starts [0, 2, 2, 4] and x [1, 10, 100, 1000] the product"
     mistakes = {
         "x was taken in its own order; each value meets the entry of x at its column: x[columns].": np.array([15.0, 0.0, 3200.0]),
@@ -236,6 +242,14 @@ def csr_matvec(answer, reference):
     expect_close(answer(*nothing, np.ones(6)), np.zeros(3), "the product of a matrix of 3 rows that keeps nothing")
 
 
+def _on_used_memory(answer, left, *arguments):
+    """The answer's result where the memory that np.empty will get for three rows is full of the number `left`."""
+    for dtype in (np.float32, np.float64):
+        used = [np.full(3, left, dtype) for _ in range(20)]
+        del used
+    return answer(*arguments)
+
+
 @exercise(
     minutes=10,
     difficulty=1,
@@ -247,8 +261,8 @@ def csr_matvec(answer, reference):
 )
 def storage_bytes(answer, reference):
     """What each format costs, indices included."""
-    small = SMALL != 0
-    cases = ((small, (48, 40, 18)), (np.ones((3, 5), bool), (60, 106, 62)), (np.zeros((2, 8), bool), (64, 12, 2)))
+    small = np.pad(SMALL != 0, ((0, 0), (0, 3)))  # 3 x 7, so that bits of all and bits of the kept fill different bytes
+    cases = ((small, (84, 40, 19)), (np.ones((3, 5), bool), (60, 106, 62)), (np.zeros((2, 8), bool), (64, 12, 2)))
     for mask, right in cases:
         got = answer(mask)
         expect_type(got, dict, "the result")

@@ -108,8 +108,8 @@ for sparsity in (0.3, 0.5, 0.7, 0.9):
 
 # %% [markdown]
 # So count instead. How many stay is `k`; choose exactly `k` *positions*. And of equal scores? Any choice gives the
-# right count, but let it be the same choice every time: those that stand first go first. Then a run can be repeated,
-# and two people get the same network.
+# right count, but let it be the same choice every time: the one that stands earlier in the array is cut, the later one
+# stays. Then a run can be repeated, and two people get the same network.
 
 # %% tags=["shared"]
 import numpy as np
@@ -117,10 +117,10 @@ import numpy as np
 
 # %% tags=["exercise"]
 def exact_k(scores, k):
-    """Return a mask that keeps exactly the k highest scores; of equal scores those at earlier positions (in memory order) go first.
+    """Return a mask that keeps exactly the k highest scores; of equal scores the earlier position (in memory order) is cut.
 
     Args:
-        scores: array of any shape, higher means keep; may hold equal values and -inf.
+        scores: array of any shape, higher means keep; may hold equal values, and -inf for what was cut before.
         k: how many stay, an int from 0 to scores.size.
 
     Returns:
@@ -245,7 +245,7 @@ def masked_sgd_step(weights, velocity, gradient, mask, lr, momentum, decay):
 
     Args:
         weights: array w, changed in place.
-        velocity: array v, changed in place. May not be zero at masked weights before the step.
+        velocity: array v, changed in place. Before the step it may be anything at masked weights.
         gradient: array g; at masked weights it may be anything.
         mask: bool array, True where a weight stays.
         lr: learning rate.

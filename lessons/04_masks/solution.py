@@ -4,10 +4,10 @@ import numpy as np
 
 
 def exact_k(scores, k):
-    """Return a mask that keeps exactly the k highest scores; of equal scores those at earlier positions (in memory order) go first.
+    """Return a mask that keeps exactly the k highest scores; of equal scores the earlier position (in memory order) is cut.
 
     Args:
-        scores: array of any shape, higher means keep; may hold equal values and -inf.
+        scores: array of any shape, higher means keep; may hold equal values, and -inf for what was cut before.
         k: how many stay, an int from 0 to scores.size.
 
     Returns:
@@ -24,7 +24,7 @@ def masked_sgd_step(weights, velocity, gradient, mask, lr, momentum, decay):
 
     Args:
         weights: array w, changed in place.
-        velocity: array v, changed in place. May not be zero at masked weights before the step.
+        velocity: array v, changed in place. Before the step it may be anything at masked weights.
         gradient: array g; at masked weights it may be anything.
         mask: bool array, True where a weight stays.
         lr: learning rate.

@@ -30,7 +30,7 @@ def prunes_k(scores, k):
     return ~_lowest(scores, k)
 
 
-@wrong("exact_k", "of equal scores the last ones went")
+@wrong("exact_k", "of equal scores the later ones were cut")
 def keeps_the_first_of_equals(scores, k):
     return _lowest(-scores, k)
 
@@ -160,3 +160,18 @@ def rounds_the_bits_down(mask):
 def counts_the_values_alone(mask):
     kept = int(mask.sum())
     return {"dense": 4 * mask.size, "csr": 4 * kept, "bitmask": 4 * kept}
+
+
+@wrong("csr_matvec", "np.empty holds whatever the memory held")
+def begins_with_empty_memory(values, columns, starts, x):
+    y = np.empty(len(starts) - 1)
+    for row in range(len(y)):
+        for i in range(starts[row], starts[row + 1]):
+            y[row] += values[i] * x[columns[i]]
+    return y
+
+
+@wrong("storage_bytes", "A weight that goes has its bit, too")
+def counts_bits_of_the_kept_only(mask):
+    kept = int(mask.sum())
+    return {"dense": 4 * mask.size, "csr": 6 * kept + 4 * (len(mask) + 1), "bitmask": 4 * kept + -(-kept // 8)}

@@ -583,4 +583,9 @@ print(pd.DataFrame(layers).to_string())
 #                  recipe=recipe, stop=mp.prune.Stop(max_drop=0.02), rng=rng)
 # ```
 #
-# You can read its source now: minprune/prune/pipeline.py. In lesson 07 the cuts get larger: whole filters, channels and layers.
+# You can read its source now: minprune/prune/pipeline.py. In a terminal the same is `minprune prune --schedule iterative
+# --sparsity 0.98 --rounds 6 --max-drop 0.02`: *iterative* is the usual word for cutting in rounds, and these rounds are
+# geometric. (`minprune curve` has an iterative schedule, too, but you give the rounds themselves, and as what **remains**:
+# `--densities 50,20,2` cuts to sparsities of 0.5, 0.8 and 0.98.)
+#
+# In lesson 07 the cuts get larger: whole filters, channels and layers.

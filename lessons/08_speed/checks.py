@@ -16,13 +16,17 @@ from minprune.sparse import CSR
         "np.median takes a list of any length, and the mean of the middle two where the length is even.",
         "np.median(first[warmup:]) divided by the same of second: a long first time means that second is many times as fast.",
     ),
+    changes=("first", "second"),  # not meant to: the check below looks, and knows what .sort() does
 )
 def median_ratio(answer, reference):
     """Two calls compared fairly."""
-    first, second = [50.0, 60.0, 5.0, 2.0, 3.0, 100.0], [8.0, 9.0, 1.0, 1.0, 2.0, 4.0]
+    first, second = [50.0, 60.0, 5.0, 2.0, 3.0, 100.0], [8.0, 9.0, 1.0, 1.0, 2.0, 5.0]
     late, later = np.array(first[2:]), np.array(second[2:])
     mistakes = {
         "It takes means: one interrupted call (here 100.0) spoils them. Take medians.": late.mean() / later.mean(),
+        "Sorted before the cut, so that the quickest were cut off instead of the first. Cut first; np.median needs no sorting.": (
+            np.median(sorted(first)[2:]) / np.median(sorted(second)[2:])
+        ),
         "It takes the smallest of each; asked for are medians.": 2.0,
         "The warm-up still counts: leave out the first entries of both lists.": np.median(first) / np.median(second),
         "It is the wrong way round: above 1 should mean that the second is faster.": 1.5 / 4,
@@ -31,7 +35,14 @@ def median_ratio(answer, reference):
         "The warm-up was cut off at the end of the lists; it is at their beginning.": np.median(first[:-2]) / np.median(second[:-2]),
     }
     what = f"median_ratio({first}, {second}, warmup=2)"
-    expect_close(answer(first, second, 2), 4 / 1.5, what, mistakes=mistakes)
+    given = list(first), list(second)
+    got = answer(*given, 2)
+    expect(
+        given == (first, second),
+        f"{what} should leave its lists as they were; yours changes them.",
+        "list.sort() sorts the caller's own list, and the warm-up is no longer in front. np.median needs no sorting.",
+    )
+    expect_close(got, 4 / 1.5, what, mistakes=mistakes)
     got = answer([3.0, 1.0, 2.0], [4.0, 8.0, 6.0], 0)
     expect_close(got, 2 / 6, "median_ratio([3.0, 1.0, 2.0], [4.0, 8.0, 6.0], warmup=0)", cause="With no warm-up everything counts.")
     rng = np.random.default_rng(0)
@@ -54,8 +65,13 @@ def sparse_product(answer, reference):
     values, columns = np.array([5, 6, 7, 8], np.float32), np.array([1, 3, 0, 2], np.int32)
     pointers, x = np.array([0, 2, 2, 4], np.int32), np.arange(1, 9, dtype=np.float32).reshape(4, 2)
     given = f"values {values.tolist()}, columns {columns.tolist()}, pointers {pointers.tolist()}, x {x.tolist()}"
-    got = answer(values, columns, pointers, x)
+    got = _on_used_memory(answer, 1e3, values, columns, pointers, x)
     _check_shape(got)
+    expect(
+        np.array_equal(got, _on_used_memory(answer, -1e3, values, columns, pointers, x), equal_nan=True),
+        "two calls with the same arguments should give the same product; yours gives another one each time.",
+        "np.empty holds whatever the memory held before, and += adds to it. Begin with np.zeros.",
+    )
     mistakes = {
         "Only the last weight of each row counts: add to what is there, +=, where yours writes over it.": [[42, 48], [0, 0], [40, 48]],
         "It pairs weight j with row j of x; the row of x is columns[j].": [[23, 34], [0, 0], [91, 106]],
@@ -79,6 +95,14 @@ def sparse_product(answer, reference):
         expect_array(got, (rows, batch), float, what)
         expect_close(got, dense @ x, what, cause="Which weights belong to a row is said by pointers alone.")
     _check_memory(answer)
+
+
+def _on_used_memory(answer, left, *arguments):
+    """The answer's result where the memory that np.empty will get is full of the number `left`."""
+    for dtype in (np.float32, np.float64):
+        used = [np.full((3, 2), left, dtype) for _ in range(20)]
+        del used
+    return answer(*arguments)
 
 
 def _check_shape(got):
@@ -259,6 +283,9 @@ def roofline_seconds(answer, reference):
     expect_close(got, reference(0.0, 30.0, 50.0, 10.0), "the least time of 0 MACs with 30 bytes at 10 bytes a second")
 
 
+POWER = "In Python ^ is no power, it compares bits (exclusive or): write 2 ** (bits - 1) - 1."
+
+
 @exercise(
     minutes=12,
     difficulty=2,
@@ -283,23 +310,25 @@ def quantize(answer, reference):
         "The scale is that of the largest weight; take the largest *absolute* value.": np.round(weights / (np.float32(0.6) / 3)),
         "It counts from the smallest weight, so that zero is not zero any more: rounding is to be symmetric.": np.round(low),
         "The same, moved: zero must become exactly 0.": np.round(low) - 4,
-        "The scale is the inverse: q is weights / scale.": np.round(weights / 3),
+        "All became 0, so the scale is far too large: it is max |weights| / L, not its inverse (and a power is **, not ^).": 0 * weights,
+        POWER: np.round(weights / -1),
     }
     expect_close(q, right, f"the whole numbers of {what}", mistakes=mistakes)
     upside = {"The scale is upside down: it is the step between neighbours, max |weights| / L.": 3.0}
     expect_close(scale, 1 / 3, f"the scale of {what}", mistakes=upside)
-    zeros = np.zeros((2, 2), np.float32)
-    q, scale = _pair(answer(zeros, 4), zeros, "quantize of weights that are all zero")
-    expect_close(scale, 1.0, "the scale where all weights are zero", cause="Their largest absolute value is 0: do not divide by it.")
-    expect_close(q, zeros, "the whole numbers where all weights are zero")
     rng = np.random.default_rng(0)
     for bits, shape in ((8, (20, 30)), (2, (50,)), (5, (4, 3, 2, 2))):
         weights = np.where(rng.random(shape) < 0.5, 0, rng.standard_normal(shape)).astype(np.float32)
         what = f"quantize of random weights {shape}, half of them zero, bits={bits}"
         q, scale = _pair(answer(weights, bits), weights, what)
         expected, right_scale = reference(weights, bits)
-        expect_close(scale, right_scale, f"the scale of {what}", cause=f"L is {2 ** (bits - 1) - 1} here.")
+        power = {POWER: np.abs(weights).max() / (2 ^ (bits - 2))}  # how Python reads 2 ^ (bits - 1) - 1
+        expect_close(scale, right_scale, f"the scale of {what}", mistakes=power, cause=f"L is {2 ** (bits - 1) - 1} here.")
         expect_equal(q, expected, f"the whole numbers of {what}", cause=f"They go from {1 - 2 ** (bits - 1)} to {2 ** (bits - 1) - 1}.")
+    zeros = np.zeros((2, 2), np.float32)
+    q, scale = _pair(answer(zeros, 4), zeros, "quantize of weights that are all zero")
+    expect_close(scale, 1.0, "the scale where all weights are zero", cause="Their largest absolute value is 0: do not divide by it.")
+    expect_close(q, zeros, "the whole numbers where all weights are zero")
 
 
 def _pair(got, weights, what):

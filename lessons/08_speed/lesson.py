@@ -215,7 +215,7 @@ else:
 # **Now compiled.** `numba.njit` translates your very function into machine code.
 
 # %%
-from solution import sparse_product as plain_loops  # the reference, if numba cannot take yours
+from minprune.course.lesson import find_course
 
 
 def compiled(function):
@@ -227,7 +227,7 @@ def compiled(function):
     except numba.core.errors.NumbaError as error:
         print("▶▶ USING THE REFERENCE: numba cannot compile your sparse_product:")
         print("   ", str(error).strip().splitlines()[0])
-        return compiled(plain_loops)
+        return compiled(find_course().find("08").reference.sparse_product)
 
 
 fast_product = compiled(sparse_product)
@@ -586,9 +586,14 @@ show(figure, alt=alt, table=table)
 
 
 # %%
+def race_of(case, sparsity):
+    """The row of the table for a case and a sparsity."""
+    return table[(table["case"] == case) & (table["sparsity"] == sparsity)].iloc[0]
+
+
 def verdict(case, sparsity):
     """Who won, in words."""
-    row = table[(table["case"] == case) & (table["sparsity"] == sparsity)].iloc[0]
+    row = race_of(case, sparsity)
     times = f"dense {row['dense'] * 1e6:.1f} µs, engine {row['engine'] * 1e6:.1f} µs"
     if row["speed-up"] > 1.1:
         return f"{times}: the engine wins, {row['speed-up']:.1f} times as fast"
@@ -607,7 +612,20 @@ print("against: batch 64, 90 %", verdict("300 × 784, batch 64", 0.9))
 #   preferred to multiply the zeros. (A filled mark below 1× is a choice that looked good when it was timed on one panel
 #   of images, and was not for this batch.)
 # - **A small layer**: the call itself takes microseconds, whatever was pruned. Nothing that is left out gives them back.
-# - **A single image**: one looked-up weight serves one number instead of a vector of them. Compare with the last line.
+#   Where the engine wins here all the same, its calls are the cheaper ones.
+# - **A single image**: two things pull in opposite directions. One looked-up weight serves one number instead of a vector
+#   of them, which slows the sparse product down. But the dense one has to fetch every weight for a single use (part 4),
+#   so that fetching fewer can save more. Which pull is stronger, your machine says:
+
+# %%
+one, many = (race_of(case, 0.9)["speed-up"] for case in ("300 × 784, batch 1", "300 × 784, batch 64"))
+print(f"with 90 % of zeros a single image is {one:.1f} times as fast as dense, a batch of 64 {many:.1f} times")
+if max(one, many) < 1.2 * min(one, many):
+    print("→ About the same: the two pulls are level.")
+elif one < many:
+    print("→ The batch gains more: sharing what was looked up matters most.")
+else:
+    print("→ The single image gains more: fetching less matters most.")
 
 # %% [markdown]
 # ### A tenth of the MACs: a tenth of the time?
@@ -694,12 +712,12 @@ def grow(seed):
     splits = mp.data.load("digits", seed=seed)
     dense = mp.models.LeNet300100((1, 8, 8), rng=np.random.default_rng(seed))
     recipe = mp.train.Recipe(epochs=20, lr=0.05)
-    mp.train.fit_recipe(dense, splits, recipe, rng=np.random.default_rng(seed))
+    mp.train.fit_recipe(dense, splits, recipe, rng=np.random.default_rng(seed), progress="")
     thin, recipe = dense.copy(), mp.train.Recipe(epochs=5, lr=0.05)
     for sparsity in (0.6, 0.8, 0.9):
         mp.prune.cut(thin, sparsity, criterion="magnitude", scope="global")
         for model in (dense, thin):
-            mp.train.fit_recipe(model, splits, recipe, rng=np.random.default_rng(seed))
+            mp.train.fit_recipe(model, splits, recipe, rng=np.random.default_rng(seed), progress="")
     return splits, dense, thin
 
 
@@ -1011,10 +1029,17 @@ else:
 
 # %%
 compiled_ratio = float((curve["dense"] / curve["sparse"])[curve["sparsity"] == 0.9].iloc[0])
-print(f"1. the zeros left in         {scattered_ratio:6.2f} times as fast")
-print(f"2. left out, Python loops    {1 / python_ratio:6.4f} times")
-print(f"3. left out, compiled loops  {compiled_ratio:6.2f} times")
-print("4. break-even               ", "  never" if crossing is None else f"{crossing:6.0%}")
+
+
+def as_fast(ratio):
+    """A ratio of speeds in words; a small one as a fraction."""
+    return f"{ratio:.2f} times as fast" if ratio > 0.1 else f"1/{1 / ratio:,.0f} as fast"
+
+
+print("1. the zeros left in         ", as_fast(scattered_ratio))
+print("2. left out, Python loops    ", as_fast(1 / python_ratio))
+print("3. left out, compiled loops  ", as_fast(compiled_ratio))
+print("4. break-even                ", "never" if crossing is None else f"{crossing:.0%} of zeros")
 
 # %% [markdown]
 # ## What you can do now

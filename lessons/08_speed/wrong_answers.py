@@ -35,6 +35,18 @@ def takes_the_upper_middle(first, second, warmup):
     return sorted(first[warmup:])[len(first[warmup:]) // 2] / sorted(second[warmup:])[len(second[warmup:]) // 2]
 
 
+@wrong("median_ratio", "Sorted before the cut")
+def sorts_before_the_cut(first, second, warmup):
+    return np.median(sorted(first)[warmup:]) / np.median(sorted(second)[warmup:])
+
+
+@wrong("median_ratio", "sorts the caller's own list")
+def sorts_the_given_lists(first, second, warmup):
+    first.sort()
+    second.sort()
+    return np.median(first[warmup:]) / np.median(second[warmup:])
+
+
 @wrong("median_ratio", "it is at their beginning")
 def cuts_off_the_end(first, second, warmup):
     return np.median(first[: len(first) - warmup]) / np.median(second[: len(second) - warmup])
@@ -46,6 +58,15 @@ def keeps_the_last_weight_of_a_row(values, columns, pointers, x):
     for row in range(len(pointers) - 1):
         for j in range(pointers[row], pointers[row + 1]):
             result[row] = values[j] * x[columns[j]]
+    return result
+
+
+@wrong("sparse_product", "np.empty holds whatever the memory held")
+def begins_with_empty_memory(values, columns, pointers, x):
+    result = np.empty((len(pointers) - 1, x.shape[1]), x.dtype)
+    for row in range(len(pointers) - 1):
+        for j in range(pointers[row], pointers[row + 1]):
+            result[row] += values[j] * x[columns[j]]
     return result
 
 
@@ -243,6 +264,20 @@ def does_not_round_first(weights, bits):
 def takes_a_power_of_two_as_the_largest(weights, bits):
     largest = np.abs(weights).max()
     scale = largest / 2 ** (bits - 1) if largest > 0 else 1.0
+    return np.round(weights / scale).astype(np.int8), scale
+
+
+@wrong("quantize", "In Python ^ is no power")
+def writes_a_caret_for_a_power(weights, bits):
+    largest = np.abs(weights).max()
+    scale = largest / (2 ^ (bits - 1) - 1) if largest > 0 else 1.0
+    return np.round(weights / scale).astype(np.int8), scale
+
+
+@wrong("quantize", "it compares bits")
+def writes_a_caret_and_then_subtracts(weights, bits):
+    largest = np.abs(weights).max()
+    scale = largest / ((2 ^ (bits - 1)) - 1) if largest > 0 else 1.0
     return np.round(weights / scale).astype(np.int8), scale
 
 

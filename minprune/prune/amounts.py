@@ -50,7 +50,7 @@ def erk(scores: dict[str, Array], sparsity: Amount) -> Budgets:
     """Erdős-Rényi-kernel budgets: density ∝ Σ of the axis lengths / their product; the total is met exactly.
 
     Layers whose share would exceed 1 are left dense, and the rest is scaled again until all fit.
-    Source: Evci et al. 2020, section 3.1.
+    Source: Evci et al. 2020, section 3, "sparsity distribution".
     """
     sizes = {name: s.size for name, s in scores.items()}
     keep = sum(sizes.values()) - count_of(sparsity, sum(sizes.values()))
