@@ -137,7 +137,8 @@ class Answer:
             if not _unchanged(value, _contents(given[name])):
                 raise Wrong(
                     f"{self.exercise.name} should leave its argument {name} as it was; yours changes it in place.",
-                    f"Work on a copy ({name}.copy()), or write a = a * b instead of a *= b.",
+                    f"Work on a copy ({name}.copy())"
+                    + (", or use sorted(...)." if isinstance(value, list) else ", or write a = a * b instead of a *= b."),
                 )
         if result is None and not self.exercise.returns_none:
             self._forgot_return(output.getvalue())

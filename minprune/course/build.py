@@ -53,6 +53,7 @@ def write_map(course: Course) -> list[Path]:
         link = f"[{lesson.title}]({lesson.name}/{lesson.notebook_path.name})"
         facts = (lesson.number, link, str(lesson.minutes), STARS[lesson.difficulty - 1])
         rows.append(f"| {' | '.join((*facts, lesson.header['needs'], lesson.header['afterwards']))} |")
+    rows.append(f"| | all of them | {sum(lesson.minutes for lesson in course.lessons)} | | | |")
     return _write_changed({path: "\n".join([before + begin, "", *rows, "", end + after])})
 
 

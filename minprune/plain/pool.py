@@ -19,7 +19,7 @@ def max_pool(x: Array, geometry: Geometry) -> tuple[Array, Array]:
 
 
 def max_pool_grad(grad: Array, x: Array, memory: Array, geometry: Geometry) -> Array:
-    """dx (N, C, H, W): each window's gradient goes to its first maximum (or NaN); ``memory`` is what ``max_pool`` gave beside its result."""
+    """dx (N, C, H, W): each window's gradient goes to its first maximum (or NaN); ``memory`` is what ``max_pool`` gave beside it."""
     dx = np.zeros_like(x)
     flowing, tops = grad.transpose(1, 2, 3, 0), memory.transpose(1, 2, 3, 0)  # (C, Y, X, N)
     disjoint = geometry.stride[0] >= geometry.kernel[0] and geometry.stride[1] >= geometry.kernel[1]

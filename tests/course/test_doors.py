@@ -254,9 +254,12 @@ def test_an_assignment_takes_any_callable(right: Any, course: Course, monkeypatc
 
 def test_what_is_no_answer_is_told_where_it_belongs(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINPRUNE_LESSONS", str(course.folder))
-    exec("def double(values): raise NotImplementedError", namespace := {})
+
+    def double(values: Any) -> Any:
+        raise NotImplementedError
+
     with pytest.raises(AssertionError, match="Write it in its cell"):
-        assess("03_tiny", "double", namespace["double"])
+        assess("03_tiny", "double", double)
     with pytest.raises(AssertionError, match="double should be a function"):
         assess("03_tiny", "double", 2)
 
