@@ -13,9 +13,9 @@ code.
 
 from __future__ import annotations
 
-from numba import prange
+from numba import prange, types
 
-from minprune.kernels.compile import inline, kernel
+from minprune.kernels.compile import B, F, H, I, N, apart, inline, kernel
 from minprune.kernels.elementwise import copy
 from minprune.kernels.fields import (
     ADD,
@@ -35,6 +35,9 @@ from minprune.kernels.micro import LANES, transpose_block
 from minprune.kernels.products import part
 from minprune.kernels.unweighted import combine, pool, scale
 from minprune.kernels.weighted import dense_conv, dense_linear, pattern_linear, sparse_conv, sparse_linear
+
+ARRAYS = types.Tuple((F, F, H, F, I, I, F, I, B))
+REGION = types.UniTuple(N, 6)
 
 
 @kernel
@@ -60,7 +63,7 @@ def rehearse(work, steps, arrays, width, repeats):
             run_step(steps[s], work, arrays, width)
 
 
-@inline
+@apart((types.float32[:, ::1], types.float32[:, ::1], F, types.intp[:, ::1], ARRAYS, REGION, types.intp[:, ::1], N, N, N))
 def run_panel(x, out, work, steps, arrays, entry, exits, first, last, width):
     """The images first..last-1, through all steps."""
     load(x, work, entry, first, last, width)
@@ -71,7 +74,7 @@ def run_panel(x, out, work, steps, arrays, entry, exits, first, last, width):
         at = unload(work, out, exits[e], first, last, width, at)
 
 
-@inline
+@apart((types.intp[::1], F, ARRAYS, N))
 def run_step(step, work, arrays, width):
     """One step, of whatever kind."""
     dense, narrow, narrow_offsets, wide, wide_offsets, starts, biases, tables, positions = arrays

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from minprune.kernels.compile import inline, kernel
+from minprune.kernels.compile import FOUR, I2, PAIR, F, H, I, N, X, apart, inline, kernel
 from minprune.kernels.host import HOST
 from minprune.kernels.micro import LANES, NO_FLOOR, dot_block, sparse_row
 from minprune.kernels.products import ceil_div, part
@@ -28,7 +28,7 @@ STRIP = 4  # vectors of x that a Dense layer reads together
 NEAR = (3 << 12) // (STRIP * LANES)  # positions of such a strip that stay near, in a first-level cache: 48 KiB
 
 
-@inline
+@apart(*((F, N, F, N, N, offsets, N, F, N, N, X, N, X) for offsets in (I, H)))
 def sparse_run(x, x_at, out, out_at, vectors, offsets, width, values, lo, hi, bias, add, floor):
     """A sparse row at a run of neighbouring places, ``vectors`` vectors long; on top of what ``out`` holds where ``add`` is not 0."""
     done = 0
@@ -67,7 +67,7 @@ def point_forward(x, taps, values, cuts, bias, out, width, parts):
         point_forward_task(x, taps, values, cuts, bias, out, part(task, tasks, bias.size), part(task + 1, tasks, bias.size), width)
 
 
-@inline
+@apart((F, I, F, I2, F, F, N, N, N))
 def point_forward_task(x, taps, values, cuts, bias, out, first, last, width):
     """The rows first..last-1."""
     lane = 0
@@ -93,7 +93,7 @@ def forward(x, offsets, values, starts, bias, out, image, width, parts):
         forward_task(x, offsets, values, starts, bias, out, rows, outputs, image, width)
 
 
-@inline
+@apart((F, I, F, I, F, F, PAIR, PAIR, FOUR, N))
 def forward_task(x, offsets, values, starts, bias, out, rows, outputs, image, width):
     """Some outputs at some rows of places."""
     lines, columns, x_row, x_column = image
@@ -114,7 +114,7 @@ def input_grad(dy, planes, values, starts, dx, taps, per_channel, plane, image, 
         input_grad_task(dy, planes, values, starts, dx, taps, chosen, per_channel, plane, image, width)
 
 
-@inline
+@apart((F, I, F, I, F, I, PAIR, N, N, FOUR, N))
 def input_grad_task(dy, planes, values, starts, dx, taps, channels, per_channel, plane, image, width):
     """Some channels."""
     rows, columns, x_row, x_column = image
@@ -142,7 +142,7 @@ def weight_grad(x, offsets, index, starts, dy, grads, dw, image, width, parts):
         spread(grads, index, dw, starts, first, last)
 
 
-@inline
+@apart((F, I, I, F, F, N, N, FOUR, N))
 def weight_grad_task(x, offsets, starts, dy, grads, first, last, image, width):
     """The rows first..last-1."""
     rows, columns, x_row, x_column = image

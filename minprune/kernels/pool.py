@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from minprune.kernels.compile import inline, kernel
+from minprune.kernels.compile import PAIR, B, F, N, apart, inline, kernel
 from minprune.kernels.elementwise import clear
 from minprune.kernels.micro import max_and_winner
 
@@ -20,7 +20,7 @@ def maximum(x, out, winner, C, image, places, window, stride, width):
         channel_maximum(c, x, out, winner, image, places, window, stride, width)
 
 
-@inline
+@apart((N, F, F, B, PAIR, PAIR, PAIR, PAIR, N))
 def channel_maximum(c, x, out, winner, image, places, window, stride, width):
     """The same for one channel."""
     for y in range(places[0]):
@@ -37,7 +37,7 @@ def maximum_grad(grad, winner, dx, C, image, places, window, stride, width):
         channel_maximum_grad(c, grad, winner, dx, image, places, window, stride, width)
 
 
-@inline
+@apart((N, F, B, F, PAIR, PAIR, PAIR, PAIR, N))
 def channel_maximum_grad(c, grad, winner, dx, image, places, window, stride, width):
     """The same for one channel."""
     overlap = stride[0] < window[0] or stride[1] < window[1]

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from numba import prange
 
-from minprune.kernels.compile import inline, kernel
+from minprune.kernels.compile import FOUR, PAIR, F, I, N, apart, inline, kernel
 from minprune.kernels.host import HOST
 from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, dot_block
 
@@ -66,7 +66,7 @@ def forward(x, taps, w, bias, out, planes, image, width, parts):
         forward_task(x, taps, w, bias, out, planes, rows, outputs, image, width)
 
 
-@inline
+@apart((F, I, F, F, F, I, PAIR, PAIR, FOUR, N))
 def forward_task(x, taps, w, bias, out, planes, rows, outputs, image, width):
     """Some outputs at some rows of places."""
     (_, columns, x_row, x_column), K = image, taps.size
@@ -99,7 +99,7 @@ def input_grad(dy, planes, w, dx, taps, per_channel, plane, image, width, parts)
         )
 
 
-@inline
+@apart((F, I, F, F, I, PAIR, PAIR, N, N, FOUR, N))
 def input_grad_task(dy, planes, w, dx, taps, channels, lanes, per_channel, plane, image, width):
     """Some channels in some lanes."""
     rows, columns, x_row, x_column = image
@@ -131,7 +131,7 @@ def weight_grad(x, taps, dy, dw, image, width, parts):
         weight_grad_task(x, taps, dy, dw, (part(task, tasks, blocks), part(task + 1, tasks, blocks)), image, width)
 
 
-@inline
+@apart((F, I, F, F, PAIR, FOUR, N))
 def weight_grad_task(x, taps, dy, dw, blocks, image, width):
     """Some blocks of weights, band by band."""
     (Y, X, x_row, x_column), K = image, taps.size
@@ -161,7 +161,7 @@ def outer(x, dy, dw, each, rows_at, zeros, width, parts):
         outer_task(x, dy, dw, each, rows_at, zeros, (part(task, tasks, rows_at.size), part(task + 1, tasks, rows_at.size)), width)
 
 
-@inline
+@apart((F, F, F, I, I, F, PAIR, N))
 def outer_task(x, dy, dw, each, rows_at, zeros, outputs, width):
     """The weights of some outputs."""
     C, first, count = dw.size // rows_at.size, outputs[0], outputs[1] - outputs[0]

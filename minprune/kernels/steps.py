@@ -6,9 +6,9 @@ A masked weight and everything remembered of it are set to zero, whatever they w
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
+from numba import prange, types
 
-from minprune.kernels.compile import inline, kernel
+from minprune.kernels.compile import MASK, F, X, apart, inline, kernel
 
 CHUNK = 1 << 12  # weights of a task: few enough that a second pass over them finds them in the cache
 
@@ -31,7 +31,7 @@ def sgd(p, grad, velocity, keep, rates, nesterov, first):
         sgd_part(p[part], grad[part], velocity[part], keep[part], rates, nesterov, first)
 
 
-@inline
+@apart((F, F, F, MASK, types.UniTuple(X, 3), types.boolean, types.boolean))
 def sgd_part(p, grad, velocity, keep, rates, nesterov, first):
     """The step on one chunk."""
     lr, momentum, decay = rates
@@ -63,7 +63,7 @@ def adam(p, grad, mean, square, keep, step, betas, decays):
         adam_part(p[part], grad[part], mean[part], square[part], keep[part], step, betas, decays)
 
 
-@inline
+@apart((F, F, F, F, MASK, types.UniTuple(X, 3), types.UniTuple(X, 3), types.UniTuple(X, 2)))
 def adam_part(p, grad, mean, square, keep, step, betas, decays):
     """The step on one chunk."""
     (length, correction, eps), (rest1, b2, rest2), (added, shrink) = step, betas, decays

@@ -6,8 +6,9 @@ See ``engine``.
 from __future__ import annotations
 
 import numpy as np
+from numba import types
 
-from minprune.kernels.compile import inline, summing_inline
+from minprune.kernels.compile import B, F, I, N, apart, inline, summing_inline
 from minprune.kernels.fields import (
     BIAS_AT,
     CHANNELS,
@@ -39,10 +40,11 @@ from minprune.kernels.fields import (
 )
 from minprune.kernels.host import HOST
 from minprune.kernels.lean import sparse_run
-from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, max_pairs, max_row, sparse_row
+from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, max_pairs, max_row
 from minprune.kernels.pattern import HEIGHT, pattern_block, tap_pattern_block
 from minprune.kernels.products import ceil_div, part, rows_of, vectors_at
 
+STEP = types.intp[::1]
 ROWS = HOST.rows(HOST.widest)
 NEAR = 1 << 13  # floats of the inputs that a pattern's outputs read before they go on: 32 KiB, two thirds of a first-level cache
 
@@ -86,10 +88,10 @@ def sparse_places(work, source, target, places, apart, offsets, width, values, l
     for t in range(places):
         for lane in range(0, width, LANES):
             at = t * apart + lane
-            sparse_row(1, work, source + at, apart, offsets, width, values, lo, hi, bias, 0, floor, work, target + at, apart)
+            sparse_run(work, source + at, work, target + at, 1, offsets, width, values, lo, hi, bias, 0, floor)
 
 
-@inline
+@apart((STEP, F, F, B, F, I, N))
 def dense_conv(step, work, values, positions, biases, tables, width):
     """The same for a block of outputs at a time, over all taps, or over those that a pattern n:m keeps."""
     row, K = step[SOURCE_ROW], step[TAPS]
@@ -132,7 +134,7 @@ def dense_conv(step, work, values, positions, biases, tables, width):
                     keep(step, work, step[SCRATCH] + j * plane, o + j, first, last, width)
 
 
-@inline
+@apart((STEP, F, N, N, N, N, N))
 def keep(step, work, scratch, o, first, last, width):
     """Rows first..last-1 of output o: from the places in scratch to the target, pooled on the way.
 
@@ -148,9 +150,11 @@ def keep(step, work, scratch, o, first, last, width):
             max_pairs(top, top + row, columns, work, work, to)
             continue
         if width > 1:
-            for lane in range(0, width, 4 * LANES):
+            lane = 0
+            while lane < width:
                 vectors = vectors_at(lane, width)
                 max_row(columns, vectors, work, top + lane, step[WINDOW_Y], step[WINDOW_X], row, line, work, to + lane, width)
+                lane += vectors * LANES
             continue
         for p in range(columns):
             best = work[top + p * step[WINDOW_X] * line]
@@ -184,7 +188,7 @@ def gather_dot(x, values, offsets):
     return total
 
 
-@inline
+@apart((STEP, F, F, B, F, I, N))
 def pattern_linear(step, work, values, positions, biases, tables, width):
     """A block of the inputs after another, few enough to stay in the first-level cache, and for each some outputs at a time."""
     floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
@@ -227,7 +231,7 @@ def pattern_dot(x, values, groups, positions):
     return total
 
 
-@inline
+@apart((STEP, F, F, F, I, N))
 def dense_linear(step, work, values, biases, tables, width):
     """Blocks of outputs in a panel; dot products along the inputs for a single image."""
     floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
