@@ -135,10 +135,10 @@ class Answer:
             self.printed += output.getvalue()
         for name, value in before.items():
             if not _unchanged(value, _contents(given[name])):
-                raise Wrong(
-                    f"{self.exercise.name} should leave its argument {name} as it was; yours changes it in place.",
-                    f"Work on a copy ({name}.copy()), or write a = a * b instead of a *= b.",
-                )
+                copied = f"Work on a copy ({name}.copy()), or write a = a * b instead of a *= b."
+                if isinstance(given[name], dict):
+                    copied = f"Fill a new dictionary with new arrays: {name}.copy() is a new dictionary, but it holds the same arrays."
+                raise Wrong(f"{self.exercise.name} should leave its argument {name} as it was; yours changes it in place.", copied)
         if result is None and not self.exercise.returns_none:
             self._forgot_return(output.getvalue())
         return result
