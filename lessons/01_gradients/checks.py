@@ -1,9 +1,11 @@
 """Checks of lesson 01."""
 
+import sys
+
 import numpy as np
 
 from minprune import broadcast, gradcheck, tape
-from minprune.course import Wrong, exercise, expect, expect_close, expect_equal
+from minprune.course import Wrong, exercise, expect, expect_array, expect_close, expect_equal
 
 
 def _slope(function, x, step=1e-6):
@@ -59,15 +61,19 @@ def numeric_gradient(answer, reference):
             curved, x, 0.5
         ),
         "It divides the wrong way round: a slope is the change of the function divided by the distance.": 1 / half_way,
+        "Python reads a / 2 * step from the left, (a / 2) * step. The distance needs brackets: a / (2 * step).": half_way * 0.5**2,
+        "That is the slope for a very small step. Poke as far as `step` says.": np.array([4.0, 13.0]),
+        "All places are poked at once. Poke one at a time; each gives one entry of the gradient.": curved(x + 0.5) - curved(x - 0.5),
     }
     what = "the gradient of x0² + x0 x1 + x1³ at [1, 2] with step=0.5"
     got = answer(curved, x, 0.5)
     expect_close(got, [4.0, 13.25], what, mistakes=mistakes, cause="Work it out by hand for x0: (f(1.5, 2) - f(0.5, 2)) / 1.")
     weights = np.array([[1.0, -2.0, 0.5], [3.0, 0.25, -1.0]])
     got = answer(lambda m: float((m * weights).sum()), np.zeros((2, 3)), 1e-3)
-    expect_close(
-        got, weights, "the gradient of sum(x * c) over a 2x3 matrix", cause="The result has the shape of x; np.ndindex(x.shape) walks it."
-    )
+    whole_rows = np.repeat(weights.sum(axis=1, keepdims=True), 3, axis=1)
+    mistakes = {"A whole row is poked at once: x[i] of a matrix is a row. np.ndindex(x.shape) gives every single place.": whole_rows}
+    cause = "The result has the shape of x; np.ndindex(x.shape) walks it."
+    expect_close(got, weights, "the gradient of sum(x * c) over a 2x3 matrix", mistakes=mistakes, cause=cause)
     narrow = np.array([0.5, -1.5], np.float32)
     got = answer(lambda v: float((np.asarray(v, np.float64) ** 3).sum()), narrow, 1e-6)
     expect_close(
@@ -77,6 +83,7 @@ def numeric_gradient(answer, reference):
         rtol=1e-4,
         cause="In float32 a step of 1e-6 drowns in rounding. Poke a float64 copy: x.astype(np.float64).",
     )
+    expect_array(got, (2,), np.float64, "the gradient, also of a float32 x,")
     got = answer(lambda v: float(3 * v + 1), np.array(2.0), 1e-3)
     expect_close(got, 3.0, "the gradient of 3x + 1 at a single number, an array of shape (),", cause="np.ndindex(()) gives one place.")
 
@@ -99,6 +106,8 @@ def relu_backward(answer, reference):
         "Negative gradients are lost. The gate lets them through, too; only where x is negative it is shut.": (x > 0) * np.maximum(grad, 0),
         "It multiplies with x itself; the slope of ReLU is 0 or 1.": grad * np.maximum(x, 0),
         "The gate is the wrong way round: open where x is positive.": grad * (x < 0),
+        "That is the ReLU itself, the way forward. Asked for is what goes back: grad, where the gate was open.": np.maximum(x, 0),
+        "np.sign gives -1 for a negative x; there the slope of ReLU is 0.": grad * np.sign(x),
     }
     what = f"relu_backward with x={x.tolist()} and grad={grad.tolist()}"
     by_hand = [[0.0, -20.0, 30.0], [-40.0, 0.0, 60.0]]
@@ -136,6 +145,7 @@ def matmul_backward(answer, reference):
         "The factors stand in the wrong order: grad comes first, then b transposed.": b.T @ grad,
         "That multiplies element by element; a matrix product is needed.": grad * b,
         "No average here: whoever takes a mean in the loss has already divided.": grad @ b.T / len(a),
+        "`grad` is not used: that is the slope of the sum of y. The chain rule needs what comes in, grad.": np.ones((2, 2)) @ b.T,
     }
     expect_close(da, [[5.0, 6.0], [17.0, 20.0]], f"da {square}", mistakes=mistakes, cause="Let the shapes lead: (N, M) @ (M, K) = (N, K).")
     mistakes = {
@@ -186,6 +196,9 @@ def unbroadcast(answer, reference):
             "It takes the first copy and drops the others; their gradients must be added.": first.reshape(shape),
             "The axes in front are summed, but the axes of length 1 are still stretched.": front,
             "The axis of length 1 is gone: keepdims=True keeps it.": np.reshape(by_hand, [n for n in shape if n != 1]),
+            "The axes in front are summed, but still there with length 1: sum them without keepdims.": np.reshape(
+                by_hand, (1,) * (grad.ndim - len(shape)) + shape
+            ),
             "Everything is summed; only axes that were stretched are to go.": np.full(shape, 66.0),
             "New axes are added in front, so the sum over missing axes runs over the first axes, not the last.": grad.sum(axis=-1),
         }
@@ -218,6 +231,20 @@ class _Node:
 
     def __repr__(self):
         return self.name
+
+
+class _Bottom(_Node):
+    """A leaf that sees how many calls are open when its parents are asked for."""
+
+    depth = 0
+
+    @property
+    def parents(self):
+        frame, depth = sys._getframe(), 0
+        while frame is not None:
+            frame, depth = frame.f_back, depth + 1
+        self.depth = max(self.depth, depth)
+        return self._parents
 
 
 def _graphs():
@@ -274,7 +301,7 @@ def topological_order(answer, reference):
         top = _Node(f"top{i}", left, right)
         ladder += [left, right, top]
     _check_order(answer(top), top, ladder, "a ladder of 14 diamonds")
-    chain = [_Node("n0")]
+    chain = [_Bottom("n0")]
     for i in range(1, 5_000):
         chain.append(_Node(f"n{i}", chain[-1]))
     try:
@@ -287,6 +314,11 @@ def topological_order(answer, reference):
             "A function that calls itself fills Python's own stack, which ends at about 1,000. Keep a stack of your own: a list.",
         ) from None
     _check_order(got, chain[-1], chain, "a chain of 5,000 nodes")
+    expect(
+        chain[0].depth < 2_000,
+        "for a chain of 5,000 nodes your walk calls itself thousands of times, one call within the other.",
+        "A higher recursion limit only moves the place where it breaks. Keep a stack of your own: a list.",
+    )
 
 
 def _check_order(got, result, nodes, what):
@@ -328,15 +360,28 @@ def _tapes():
     """(what it is, order, gradients by hand, {cause: what a mistake gives})."""
     overwritten = "A later part overwrites an earlier one: a node that is used twice receives two parts, which must be added."
     forward = "It walks from the leaves to the result. Gradients start at the result: reversed(order)."
+    times = "The parts are multiplied. What arrives at a node from several users is added."
+    ones = "Every gradient starts at 1. Only the last node's does; to the others nothing has come yet."
     x = _Node("x", data=[3.0])
     y = _mul("y", x, x)
     backwards = {"In the wrong order: one gradient per node, in the order of `order`.": [[1.0], [6.0]]}
-    yield "y = x * x at x = 3", [x, y], [[6.0], [1.0]], {overwritten: [[3.0], [1.0]], forward: [[0.0], [1.0]]} | backwards
+    yield (
+        "y = x * x at x = 3",
+        [x, y],
+        [[6.0], [1.0]],
+        {
+            overwritten: [[3.0], [1.0]],
+            forward: [[0.0], [1.0]],
+            times: [[9.0], [1.0]],
+            ones: [[7.0], [1.0]],
+        }
+        | backwards,
+    )
     x, b = _Node("x", data=[2.0]), _Node("b", data=[5.0])
     s = _add("s", x, b)
     y = _add("y", s, x)
     in_place = "`+=` on an array that another node holds as well changes both. Write a = a + part."
-    wrong = {in_place: [[2.0], [2.0], [2.0], [2.0]], overwritten: [[1.0], [1.0], [1.0], [1.0]]}
+    wrong = {in_place: [[2.0], [2.0], [2.0], [2.0]], overwritten: [[1.0], [1.0], [1.0], [1.0]], forward: [[1.0], [0.0], [1.0], [1.0]]}
     yield "s = x + b, y = s + x", [x, b, s, y], [[2.0], [1.0], [1.0], [1.0]], wrong
     x = _Node("x", data=[2.0])
     a = _mul("a", x, x)
@@ -364,7 +409,11 @@ def backpropagate(answer, reference):
     """The walk back, adding up what arrives."""
     alone = _Node("x", data=[3.0])
     got = answer([alone])
-    expect(isinstance(got, (list, tuple)), f"the gradients should be a list; yours is of type {type(got).__name__}.")
+    expect(
+        isinstance(got, (list, tuple)),
+        f"the gradients should be a list; yours is of type {type(got).__name__}.",
+        "One gradient per node, in the order of `order`: [gradients[id(node)] for node in order], if yours is a dictionary.",
+    )
     expect(len(got) == 1, f"for a single leaf there should be one gradient; yours has {len(got)}.", "One gradient per node of `order`.")
     expect_close(got[0], [1.0], "the gradient of a node with respect to itself", cause="np.ones_like(order[-1].data) starts the walk.")
     for what, order, by_hand, mistakes in _tapes():
@@ -385,3 +434,6 @@ def backpropagate(answer, reference):
     order = [w, x, product, b, y, z, loss]
     for node, mine, right in zip(order, answer(order), reference(order), strict=True):
         expect_close(mine, right, f"for a layer z = (x w + b)², loss = sum(z), the gradient of {node.name}")
+    cause = "Gradients of an earlier walk are still there. Keep them in a dictionary that each call makes anew, not on the nodes."
+    for node, mine, right in zip(order, answer(order), reference(order), strict=True):
+        expect_close(mine, right, f"when the same layer is walked a second time, the gradient of {node.name}", cause=cause)

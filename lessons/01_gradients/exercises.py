@@ -77,7 +77,7 @@ def topological_order(result):
 
     Args:
         result: a node. Its `.parents` is a tuple of nodes (empty for a leaf; the same one may be in
-            it twice).
+            it twice). Nodes can be put into a set, and be keys of a dictionary.
 
     Returns:
         list of nodes, `result` last.

@@ -1,5 +1,7 @@
 """Mistakes that people make in lesson 01; each must be caught, and told what it is."""
 
+import sys
+
 import numpy as np
 
 from minprune.course import wrong
@@ -60,6 +62,36 @@ def pokes_x_itself(function, x, step):
     return result
 
 
+@wrong("numeric_gradient", "All places are poked at once")
+def pokes_everything_at_once(function, x, step):
+    return (function(x + step) - function(x - step)) / (2 * step)
+
+
+@wrong("numeric_gradient", "A whole row is poked at once")
+def pokes_rows(function, x, step):
+    result = np.zeros(x.shape)
+    for i in range(len(x)):
+        poke = np.zeros(x.shape)
+        poke[i] = step
+        result[i] = (function(x + poke) - function(x - poke)) / (2 * step)
+    return result
+
+
+@wrong("numeric_gradient", "Poke as far as `step` says")
+def has_a_step_of_its_own(function, x, step):
+    return _central(function, x, 1e-6, np.float64)
+
+
+@wrong("numeric_gradient", "a / (2 * step)")
+def forgets_the_brackets(function, x, step):
+    return _central(function, x, step, np.float64) * step**2
+
+
+@wrong("numeric_gradient", "should hold values of type float64")
+def returns_float32(function, x, step):
+    return _central(function, x, step, x.dtype)
+
+
 @wrong("unbroadcast", "A mean, not a sum")
 def takes_the_mean(grad, shape):
     while grad.ndim > len(shape):
@@ -105,6 +137,12 @@ def keeps_the_first_copy(grad, shape):
     return grad
 
 
+@wrong("unbroadcast", "still there with length 1")
+def keeps_the_axes_in_front(grad, shape):
+    padded = (1,) * (grad.ndim - len(shape)) + tuple(shape)
+    return grad.sum(axis=tuple(axis for axis, n in enumerate(padded) if n == 1), keepdims=True)
+
+
 @wrong("relu_backward", "the chain rule multiplies it with `grad`")
 def forgets_the_incoming_gradient(grad, x):
     return (x > 0).astype(grad.dtype)
@@ -130,9 +168,24 @@ def multiplies_with_the_output(grad, x):
     return grad * np.maximum(x, 0)
 
 
+@wrong("relu_backward", "the way forward")
+def goes_forward(grad, x):
+    return np.maximum(x, 0)
+
+
+@wrong("relu_backward", "np.sign gives -1")
+def multiplies_with_the_sign(grad, x):
+    return grad * np.sign(x)
+
+
 @wrong("matmul_backward", "b has to be transposed")
 def forgets_to_transpose_b(grad, a, b):
     return grad @ b, a.T @ grad
+
+
+@wrong("matmul_backward", "`grad` is not used")
+def leaves_grad_out(grad, a, b):
+    return np.ones_like(grad) @ b.T, a.T @ np.ones_like(grad)
 
 
 @wrong("matmul_backward", "that is gradᵀ a")
@@ -176,6 +229,16 @@ def recurses(result):
 
     visit(result)
     return order
+
+
+@wrong("topological_order", "A higher recursion limit")
+def raises_the_recursion_limit(result):
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        return recurses.function(result)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 @wrong("topological_order", "it is the other way round")
@@ -245,6 +308,49 @@ def walks_forward(order):
     return [grads[id(node)] for node in order]
 
 
+@wrong("backpropagate", "It walks from the leaves")
+def walks_forward_to_the_last(order):
+    grads = {id(node): np.zeros_like(node.data) for node in order}
+    grads[id(order[-1])] = np.ones_like(order[-1].data)
+    for node in order:
+        if node.vjp is not None:
+            for parent, part in zip(node.parents, node.vjp(grads[id(node)])):
+                grads[id(parent)] = grads[id(parent)] + part
+    return [grads[id(node)] for node in order]
+
+
+@wrong("backpropagate", "What arrives at a node from several users is added")
+def multiplies_the_parts(order):
+    grads = {id(node): np.ones_like(node.data) for node in order}
+    for node in reversed(order):
+        if node.vjp is not None:
+            for parent, part in zip(node.parents, node.vjp(grads[id(node)])):
+                grads[id(parent)] = grads[id(parent)] * part
+    return [grads[id(node)] for node in order]
+
+
+@wrong("backpropagate", "Every gradient starts at 1")
+def starts_everything_at_one(order):
+    grads = {id(node): np.ones_like(node.data) for node in order}
+    for node in reversed(order):
+        if node.vjp is not None:
+            for parent, part in zip(node.parents, node.vjp(grads[id(node)])):
+                grads[id(parent)] = grads[id(parent)] + part
+    return [grads[id(node)] for node in order]
+
+
+@wrong("backpropagate", "Gradients of an earlier walk are still there")
+def keeps_gradients_on_the_nodes(order):
+    for node in order:
+        node.grad = getattr(node, "grad", 0.0 * node.data)
+    order[-1].grad = np.ones_like(order[-1].data)
+    for node in reversed(order):
+        if node.vjp is not None:
+            for parent, part in zip(node.parents, node.vjp(node.grad)):
+                parent.grad = parent.grad + part
+    return [node.grad for node in order]
+
+
 @wrong("backpropagate", "in the order of `order`")
 def returns_them_backwards(order):
     grads = {id(order[-1]): np.ones_like(order[-1].data)}
@@ -263,6 +369,16 @@ def returns_only_the_leaves(order):
             for parent, part in zip(node.parents, node.vjp(grads[id(node)])):
                 grads[id(parent)] = grads.get(id(parent), 0) + part
     return [grads[id(node)] for node in order if node.vjp is None]
+
+
+def _central(function, x, step, dtype):
+    result = np.zeros(x.shape, dtype)
+    for place in np.ndindex(x.shape):
+        higher, lower = x.astype(np.float64), x.astype(np.float64)
+        higher[place] += step
+        lower[place] -= step
+        result[place] = (function(higher) - function(lower)) / (2 * step)
+    return result
 
 
 def _right_order(result):

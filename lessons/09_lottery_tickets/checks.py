@@ -50,7 +50,11 @@ def rewind(answer, reference):
     _expect_names(got, list(initial), "the state")
     for name, array in initial.items():
         expect_array(got[name], array.shape, float, f"the rewound {name}")
-        expect(got[name].dtype == np.float32, f"float32 weights should stay float32; your {name} is {got[name].dtype}.")
+        expect(
+            got[name].dtype == np.float32,
+            f"float32 weights should stay float32; your {name} is {got[name].dtype}.",
+            "A mask made into floats is float64, and so is its product. array * mask, or np.where(mask, array, 0), keeps the type.",
+        )
         expect_close(got[name], right[name], f"{name} of shape {array.shape}, rewound,")
         expect(
             not np.shares_memory(got[name], array),
@@ -91,10 +95,16 @@ def early_stop(answer, reference):
         "The loss is to be small: take its minimum, not its maximum.": (6, 0.70),
         "The first value should be a step, such as 18, not its position in the list.": (2, 0.93),
         "The second value should be the test accuracy at that step, not the loss.": (18, 0.3),
+        "The step is right, but the accuracy is that of the end of the run.": (18, 0.91),
+        "The step is right, but the accuracy is the best of the run: so the test images have chosen.": (18, 0.95),
+        "The two are in the wrong order: first the step, then the accuracy.": (0.93, 18),
     }
     ask(steps, losses, tests, (18, 0.93), mistakes)
-    late = "Of equally low losses take the first: whoever learns faster stops sooner."
-    ask([10, 20, 30, 40], [0.5, 0.25, 0.25, 0.3], [0.8, 0.9, 0.85, 0.95], (20, 0.9), {late: (30, 0.85)})
+    ties = {
+        "Of equally low losses take the first: whoever learns faster stops sooner.": (40, 0.9),
+        "Of equally low losses take the first, whatever the test images say: they choose nothing.": (30, 0.93),
+    }
+    ask([10, 20, 30, 40, 50], [0.5, 0.25, 0.25, 0.25, 0.3], [0.8, 0.85, 0.93, 0.9, 0.95], (20, 0.85), ties)
     stops = "It stops at the first rise; the loss may go on falling after it. Look at all of the run."
     ask([10, 20, 30, 40], [0.5, 0.6, 0.2, 0.3], [0.8, 0.7, 0.9, 0.85], (30, 0.9), {stops: (10, 0.8)})
     ask([5], [0.7], [0.5], (5, 0.5), {})
@@ -138,7 +148,8 @@ def shuffle_masks(answer, reference):
     expect(
         not np.array_equal(in_columns, before),
         "every column of fc keeps as many weights as before the shuffle.",
-        "It shuffles within each column, so a pixel keeps its number of weights: shuffle the entries of the whole layer.",
+        "It shuffles within each column, so a pixel keeps its number of weights, or moves all in one piece: shuffle the entries of the "
+        "whole layer.",
     )
     again, other = (answer(masks, np.random.default_rng(seed))["fc"] for seed in (0, 3))
     expect(
@@ -159,6 +170,16 @@ def shuffle_masks(answer, reference):
         often.min() > 0.05 and often.max() < 0.25,
         f"one True among 8 places should land on each in about 1/8 of 400 shuffles; yours lands in the shares {often.round(2).tolist()}.",
         "Every place must have the same chance.",
+    )
+    mask, arrangements = np.array([[True, True], [False, False]]), {}
+    for _ in range(1200):
+        places = tuple(np.flatnonzero(answer({"m": mask}, rng)["m"]).tolist())
+        arrangements[places] = arrangements.get(places, 0) + 1
+    expect(
+        len(arrangements) == 6 and all(140 <= n <= 260 for n in arrangements.values()),
+        "two True of a 2x2 mask have six arrangements, so each should come about 200 times in 1200 shuffles; with yours they come "
+        f"{sorted(arrangements.values())} times.",
+        "Rows and columns are shuffled apart, for one. Shuffle all entries of a layer together, mask.ravel().",
     )
 
 
@@ -191,17 +212,25 @@ def reinitialise(answer, reference):
             "That is the variance 2 / fan-in; to scale a normal draw takes its square root.": 2 / fan_in,
             "The fan-in is the product of all axes but the first; yours divides by the first, the number of outputs.": np.sqrt(2 / o),
             "The fan-in of a convolution counts its kernel, too: C · R · S inputs, not C.": np.sqrt(2 / 8),
-            "The draw is not scaled at all: its standard deviation should be √(2 / fan-in).": 1.0,
+            "The draw is not scaled, or scaled like the values of `initial`: its standard deviation should be √(2 / fan-in).": 1.0,
+            "That is √(2 / (fan-in + fan-out)); it is √(2 / fan-in).": np.sqrt(2 / (fan_in + o)),
             "That is √(1 / fan-in); with ReLU, which lets half through, it is √(2 / fan-in).": np.sqrt(1 / fan_in),
         }
         named = [cause for cause, value in causes.items() if abs(std - value) < 0.05 * value]
+        mean = float(np.mean(got[name]))
+        expect(abs(mean) < 0.1 * std, f"the mean of {name} should be about 0; yours is {mean:.3f}.", "Half of the weights are negative.")
         expect(
             abs(std - right) < 0.05 * right,
             f"{name} of shape {shapes[name]} has the fan-in {fan_in}, so its std should be about {right:.3f}; yours is {std:.3f}.",
             named[0] if named else "Is it drawn from a normal distribution, afresh?",
         )
-        expect(abs(float(np.mean(got[name]))) < 0.1 * right, f"the mean of {name} should be about 0; yours is {np.mean(got[name]):.3f}.")
         expect(len(np.unique(np.abs(got[name]))) > 100, f"{name} should be drawn from a normal distribution; yours has only a few values.")
+    far = float(np.mean(np.abs(got["fc.weight"]) > 2 * np.sqrt(2 / 50)))
+    expect(
+        0.03 < far < 0.06,
+        f"of a normal draw about 4.6% lie more than two standard deviations from 0; of your fc.weight {far:.1%} do.",
+        "Its spread is right, but it is not a normal distribution: rng.standard_normal or rng.normal, not rng.uniform.",
+    )
     agree = float(np.mean(np.sign(got["fc.weight"]) == initial["fc.weight"]))
     expect(
         0.45 < agree < 0.55,
@@ -212,7 +241,9 @@ def reinitialise(answer, reference):
     expect(
         agree == 1,
         f"with keep_signs=True every weight should have its old sign; with yours {agree:.0%} have.",
-        "fresh * np.sign(array) turns the sign of a fresh negative one again: take np.abs(fresh) first.",
+        "The switch keep_signs changes nothing yet: with it, return np.abs(fresh) * np.sign(array)."
+        if np.array_equal(got["fc.weight"], signed["fc.weight"])
+        else "fresh * np.sign(array) turns the sign of a fresh negative one again: take np.abs(fresh) first.",
     )
     std, right = float(np.sqrt(np.mean(signed["fc.weight"] ** 2))), float(np.sqrt(2 / 50))
     expect(
@@ -226,10 +257,11 @@ def reinitialise(answer, reference):
         "generators of the same seed should give the same weights, and generators of other seeds others; yours do not.",
         "Draw from the `rng` that is given, and from nothing else.",
     )
+    alike = float(np.corrcoef(got["conv.weight"].ravel(), got["fc.weight"].ravel()[: 40 * 72])[0, 1])
     expect(
-        not np.array_equal(np.sort(got["fc.weight"], axis=None)[:40], np.sort(got["conv.weight"], axis=None)[:40] * np.sqrt(72 / 50)),
-        "conv.weight and fc.weight hold the same numbers.",
-        "Draw for every array anew.",
+        abs(alike) < 0.2,
+        f"conv.weight and fc.weight should have nothing to do with each other; yours hold the same numbers (correlation {alike:.2f}).",
+        "Draw for every array anew, from the one `rng`; a generator made for each array begins alike every time.",
     )
 
 
@@ -253,7 +285,8 @@ def masks_overlap(answer, reference):
             "Write return overlap, chance.",
         )
         values = [float(v) for v in got]
-        expect_close(values, by_hand, what, mistakes=mistakes)
+        chance = "The overlap is right, chance is not. No lots: add up a · b / n by layer, and divide by what `first` keeps."
+        expect_close(values, by_hand, what, mistakes=mistakes, cause=chance if np.isclose(values[0], by_hand[0]) else "")
         expect_close(values, [float(v) for v in reference(first, second)], what)
 
     first = {"a": np.array([[True, True, False, False]]), "b": np.array([[True, False], [False, False]])}
@@ -267,6 +300,13 @@ def masks_overlap(answer, reference):
         "The overlap is divided by what `second` keeps, or by what either keeps; divide by what `first` keeps.": (2 / 4, 7 / 12),
         "That is the mean of the layers' shares; add up the counts over the layers, then divide once.": ((0.5 + 1) / 2, (0.75 + 0.25) / 2),
         "These are counts; divide both by the number of weights that `first` keeps.": (2, 7 / 4),
+        "Both are divided by what `second` keeps; divide by what `first` keeps.": (2 / 4, 7 / 4 / 4),
+        "Both are divided by what at least one of the two keeps; divide by what `first` keeps.": (2 / 5, 7 / 4 / 5),
+        "These are percent; shares lie between 0 and 1.": (200 / 3, 700 / 12),
+        "It counts where the masks agree, and divides by all places. Count what both *keep*, and divide by what `first` keeps.": (
+            5 / 8,
+            7 / 4 / 8,
+        ),
     }
     text = "a: [1 1 0 0] and [1 0 1 1]; b: [[1 0] [0 0]] twice. (overlap, chance)"
     ask(first, second, (2 / 3, 7 / 12), text, mistakes | _lucky(first, second))

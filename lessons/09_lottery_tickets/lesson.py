@@ -132,7 +132,7 @@ def train(seed, state, masks):
 # %% [markdown]
 # And the rounds. Each cuts 62 % of what remains of each layer, and half as large a share of the output layer, which is
 # small. The paper takes more and smaller rounds, of 20 % and 10 %; this is the hasty version that fits into half a
-# minute. The cut itself is the one of lesson 06.
+# minute, in which nothing is printed. The cut itself is the one of lesson 06.
 
 # %%
 ROUNDS, SHARE = 4, 0.62
@@ -247,7 +247,8 @@ def reinitialise(initial, rng, keep_signs):
 
 # %% [markdown]
 # The controls run for the sparser masks. Everything else is equal: the images and their order, the number of
-# steps, the learning rate.
+# steps, the learning rate. (Two right answers may draw from `rng` in different ways, and so get other shuffles and other
+# fresh weights. A neighbour's controls can differ from yours by several points at the sparsest.)
 
 # %%
 shuffle_masks, reinitialise = use("shuffle_masks"), use("reinitialise")
@@ -290,7 +291,7 @@ with plots.style():
     left, right = figure.subplots(1, 2)
     draw_lines(left, points, "accuracy")
     draw_lines(right, points, "step")
-    left.set(title="test accuracy at early stop", ylim=(0.5, 1))
+    left.set(title="test accuracy at early stop", ylim=(0.6, 1))
     right.set(title="early-stop step", ylim=(0, LAST * 1.08))
     right.axhline(LAST, color="0.45", ls=":", lw=1.5, marker="")
     right.text(1, LAST * 1.015, "end of the run", color="0.35", fontsize=9)
@@ -465,8 +466,10 @@ for k in CONTROLLED:
     print(f"round {k}: two seeds share {overlap:.1%} of their kept weights; by chance {chance:.1%}")
 
 # %% [markdown]
-# The overlap stays close to what chance gives. There is no *one* right mask for the task: a mask is right **for its
-# initial weights**.
+# The overlap stays close to what chance gives: place by place, two seeds find different masks. By itself this does not
+# prove that no mask is right for the *task*. Hidden neurons have no fixed order, and two masks that are alike but for
+# that order would count as strangers here. The re-initialised control says more: taken away from its weights, a mask
+# loses accuracy. Together they suggest that a mask is right **for its initial weights**.
 
 # %% [markdown]
 # ## 4 · What of the initial weights matters?
@@ -507,7 +510,7 @@ with plots.style():
     for y, start in enumerate(STARTS):
         values = sparsest[sparsest["start"] == start]["accuracy"]
         axes.errorbar(values.mean(), y, xerr=values.std(), fmt="s", capsize=4, color="0.2", zorder=3)
-        axes.plot(values, [y + 0.25] * len(values), "o", ms=5)
+        axes.plot(values, y + 0.16 + 0.08 * np.arange(len(values)), "o", ms=4)  # a height per seed
     axes.axvline(dense_accuracy, color="0.45", ls="--", lw=1.5, marker="")
     axes.text(dense_accuracy + 0.004, len(STARTS) - 1, "dense", color="0.35", va="center")
     axes.set_yticks(range(len(STARTS)), STARTS)

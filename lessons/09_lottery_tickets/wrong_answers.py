@@ -25,11 +25,12 @@ def hands_out_the_initial_arrays(initial, masks):
     return {name: array * masks[name] if name in masks else array for name, array in initial.items()}
 
 
-@wrong("rewind", "changes it in place")
+@wrong("rewind", "it holds the same arrays")
 def rewinds_in_place(initial, masks):
+    result = initial.copy()
     for name, mask in masks.items():
-        initial[name] *= mask
-    return initial
+        result[name] *= mask
+    return result
 
 
 @wrong("rewind", "should stay float32")
@@ -66,6 +67,22 @@ def takes_the_last_of_ties(steps, val_losses, test_accuracies):
     return steps[best], test_accuracies[best]
 
 
+@wrong("early_stop", "whatever the test images say")
+def lets_the_test_images_break_ties(steps, val_losses, test_accuracies):
+    best = min(range(len(steps)), key=lambda i: (val_losses[i], -test_accuracies[i]))
+    return steps[best], test_accuracies[best]
+
+
+@wrong("early_stop", "the accuracy is the best of the run")
+def takes_the_best_accuracy(steps, val_losses, test_accuracies):
+    return steps[int(np.argmin(val_losses))], max(test_accuracies)
+
+
+@wrong("early_stop", "the accuracy is that of the end")
+def takes_the_last_accuracy(steps, val_losses, test_accuracies):
+    return steps[int(np.argmin(val_losses))], test_accuracies[-1]
+
+
 @wrong("early_stop", "stops at the first rise")
 def stops_at_the_first_rise(steps, val_losses, test_accuracies):
     best = 0
@@ -87,6 +104,11 @@ def shuffles_rows(masks, rng):
 @wrong("shuffle_masks", "within each column")
 def shuffles_within_columns(masks, rng):
     return {name: rng.permuted(mask, axis=0) for name, mask in masks.items()}
+
+
+@wrong("shuffle_masks", "have six arrangements")
+def shuffles_columns_then_rows(masks, rng):
+    return {name: rng.permuted(rng.permuted(mask, axis=0), axis=-1) for name, mask in masks.items()}
 
 
 @wrong("shuffle_masks", "Only the places may change")
@@ -152,6 +174,44 @@ def multiplies_the_signs(initial, rng, keep_signs):
     return {n: fresh[n] * np.sign(a) if keep_signs else fresh[n] for n, a in initial.items()}
 
 
+@wrong("reinitialise", "The switch keep_signs changes nothing")
+def ignores_the_switch(initial, rng, keep_signs):
+    return {n: _fresh(a, rng, lambda s: np.sqrt(2 / np.prod(s[1:]))) for n, a in initial.items()}
+
+
+@wrong("reinitialise", "not rng.uniform")
+def draws_uniformly(initial, rng, keep_signs):
+    result = {}
+    for name, array in initial.items():
+        edge = np.sqrt(6 / np.prod(array.shape[1:]))
+        fresh = rng.uniform(-edge, edge, array.shape) if array.ndim > 1 else np.zeros(array.shape)
+        result[name] = _signed(fresh, array, keep_signs)
+    return result
+
+
+@wrong("reinitialise", "Draw for every array anew")
+def draws_the_same_for_every_array(initial, rng, keep_signs):
+    seed = int(rng.integers(2**31))
+    return {
+        n: _signed(_fresh(a, np.random.default_rng(seed), lambda s: np.sqrt(2 / np.prod(s[1:]))), a, keep_signs) for n, a in initial.items()
+    }
+
+
+@wrong("reinitialise", "Half of the weights are negative")
+def draws_sizes_only(initial, rng, keep_signs):
+    return {
+        n: np.abs(_fresh(a, rng, lambda s: np.sqrt(2 / np.prod(s[1:])))) * (np.sign(a) if keep_signs else 1) for n, a in initial.items()
+    }
+
+
+@wrong("reinitialise", "scaled like the values of `initial`")
+def shuffles_the_old_weights(initial, rng, keep_signs):
+    return {
+        n: _signed(rng.permutation(a.ravel()).reshape(a.shape), a, keep_signs) if a.ndim > 1 else np.zeros_like(a)
+        for n, a in initial.items()
+    }
+
+
 @wrong("reinitialise", "only if keep_signs is True")
 def always_keeps_the_signs(initial, rng, keep_signs):
     return {n: _signed(_fresh(a, rng, lambda s: np.sqrt(2 / np.prod(s[1:]))), a, True) for n, a in initial.items()}
@@ -180,6 +240,27 @@ def divides_by_all_places(first, second):
     size = sum(m.size for m in first.values())
     lucky = sum(first[n].sum() * second[n].sum() / first[n].size for n in first)
     return sum((first[n] & second[n]).sum() for n in first) / size, lucky / size
+
+
+@wrong("masks_overlap", "at least one of the two keeps")
+def divides_by_the_union(first, second):
+    union = sum((first[n] | second[n]).sum() for n in first)
+    lucky = sum(first[n].sum() * second[n].sum() / first[n].size for n in first)
+    return sum((first[n] & second[n]).sum() for n in first) / union, lucky / union
+
+
+@wrong("masks_overlap", "what `second` keeps")
+def divides_by_the_second(first, second):
+    kept = sum(m.sum() for m in second.values())
+    lucky = sum(first[n].sum() * second[n].sum() / first[n].size for n in first)
+    return sum((first[n] & second[n]).sum() for n in first) / kept, lucky / kept
+
+
+@wrong("masks_overlap", "No lots: add up")
+def draws_lots(first, second):
+    rng, kept = np.random.default_rng(0), sum(m.sum() for m in first.values())
+    hits = [sum((first[n].ravel() & rng.permutation(second[n].ravel())).sum() for n in first) for _ in range(100)]
+    return sum((first[n] & second[n]).sum() for n in first) / kept, np.mean(hits) / kept
 
 
 @wrong("masks_overlap", "mean of the layers' shares")

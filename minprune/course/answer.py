@@ -135,11 +135,8 @@ class Answer:
             self.printed += output.getvalue()
         for name, value in before.items():
             if not _unchanged(value, _contents(given[name])):
-                raise Wrong(
-                    f"{self.exercise.name} should leave its argument {name} as it was; yours changes it in place.",
-                    f"Work on a copy ({name}.copy())"
-                    + (", or use sorted(...)." if isinstance(value, list) else ", or write a = a * b instead of a *= b."),
-                )
+                message = f"{self.exercise.name} should leave its argument {name} as it was; yours changes it in place."
+                raise Wrong(message, _instead_of_changing(name, given[name]))
         if result is None and not self.exercise.returns_none:
             self._forgot_return(output.getvalue())
         return result
@@ -251,6 +248,15 @@ def _has_own_statements(function: Callable) -> bool:
     """Whether a function holds more than a docstring and one ``raise``."""
     body = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].body  # type: ignore[attr-defined]
     return len(body) > 1 + (ast.get_docstring(ast.Module(body, [])) is not None) or not isinstance(body[-1], ast.Raise)
+
+
+def _instead_of_changing(name: str, argument: Any) -> str:
+    """What to do rather than change an argument in place."""
+    if isinstance(argument, dict):
+        return f"Fill a new dictionary with new arrays: {name}.copy() is a new dictionary, but it holds the same arrays."
+    if isinstance(argument, list):
+        return f"Work on a copy ({name}.copy()), or use sorted(...)."
+    return f"Work on a copy ({name}.copy()), or write a = a * b instead of a *= b."
 
 
 def _contents(value: Any) -> Any:
