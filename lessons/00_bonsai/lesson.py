@@ -23,7 +23,7 @@
 # ## How a lesson works
 #
 # You read and run this notebook, but you **write your answers in a file**: [exercises.py](exercises.py), in this same
-# folder. Open it beside the notebook. A cell such as `check("keep_share")` then tells you whether your function is
+# folder. Open it beside the notebook. A cell such as `check("keep_count")` then tells you whether your function is
 # right, and if not, what is wrong with it. Nothing blocks you: what you have not written yet is taken from the
 # reference solution, and the notebook says so.
 
@@ -34,7 +34,7 @@ import minprune as mp
 from minprune import plots
 from minprune.course import check, hint, show, use
 
-mp.threads(1)  # networks this small run best on one core
+_ = mp.threads(1)  # networks this small run best on one core
 
 # %% [markdown]
 # ## A question first

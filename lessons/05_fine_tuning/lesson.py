@@ -36,7 +36,7 @@ import minprune as mp
 from minprune import plots
 from minprune.course import check, explore, hint, show, use
 
-mp.threads(1)  # for networks as small as these, one core is about as quick as two
+_ = mp.threads(1)  # for networks as small as these, one core is about as quick as two
 
 # %% [markdown]
 # ## Three trees, not one

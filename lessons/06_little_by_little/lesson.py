@@ -38,7 +38,7 @@ import minprune as mp
 from minprune import plots
 from minprune.course import check, explore, hint, show, use
 
-mp.threads(1)  # for networks as small as these, one core is about as quick as two
+_ = mp.threads(1)  # for networks as small as these, one core is about as quick as two
 
 SEEDS = (0, 1, 2)
 data, dense = {}, {}

@@ -30,7 +30,7 @@ from minprune import plots
 from minprune.course import check, explore, hint, show, use
 from minprune.tape import no_grad
 
-mp.threads(1)  # one core does all the work, so that a time does not hang on what the others do
+_ = mp.threads(1)  # one core does all the work, so that a time does not hang on what the others do
 
 # %% [markdown]
 # ## A prediction first

@@ -1,7 +1,7 @@
 """A slider over a figure where widgets run, and the same figure standing still where they do not.
 
-One output carries both: a notebook with a running kernel shows the slider, and a page on GitHub, a print-out or a notebook without
-ipywidgets shows the picture.
+There are two outputs: the slider above a picture that follows it, and the picture at the start. Where the slider lives, it hides the
+second output. On a page, in a print-out, without ipywidgets and in a notebook opened again, where the slider's kernel is gone, that stays.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+HIDE_STILL = "<style>.jp-OutputArea-child:has(.minprune-explore) + .jp-OutputArea-child { display: none }</style>"
 
 
 def explore(draw: Callable[[float], Figure], values: Sequence[float], label: str, alt: str, start: float | None = None) -> None:
@@ -37,10 +39,10 @@ def explore(draw: Callable[[float], Figure], values: Sequence[float], label: str
     if first not in chosen:
         raise ValueError(f"expected start to be one of {chosen}, got {start}")
     still = png(draw(first))
-    bundle = {"image/png": base64.b64encode(still).decode(), "text/plain": alt}
     view = _slider(draw, chosen, label, first, still)
     if view is not None:
-        bundle["application/vnd.jupyter.widget-view+json"] = view
+        display({"application/vnd.jupyter.widget-view+json": view, "text/plain": "(a slider, where widgets run)"}, raw=True)
+    bundle = {"image/png": base64.b64encode(still).decode(), "text/plain": alt}
     display(bundle, raw=True, metadata={"image/png": {"width": 640, "alt": alt}})
 
 
@@ -61,7 +63,8 @@ def _slider(draw: Callable[[float], Figure], values: list[float], label: str, fi
         picture.value = png(draw(change["new"]))
 
     slider.observe(redraw, names="value")
-    box = ipywidgets.VBox([slider, picture])
+    box = ipywidgets.VBox([slider, picture, ipywidgets.HTML(HIDE_STILL, layout=ipywidgets.Layout(display="none"))])
+    box.add_class("minprune-explore")
     return box._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"]
 
 
