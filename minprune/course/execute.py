@@ -2,6 +2,7 @@
 
     python -m minprune.course.execute                          # both editions of all lessons, with their times
     python -m minprune.course.execute --edition learner 04     # one edition of one lesson
+    python -m minprune.course.execute --jobs 2                 # two notebooks at a time
 
 The lessons are copied to a temporary folder first: nobody's answers are touched, and no output lands in the repository.
 """
@@ -17,6 +18,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from joblib import Parallel, delayed
 
 from minprune.course.lesson import Course, Lesson, find_course
 from minprune.course.source import fault, generate
@@ -79,6 +82,7 @@ def main() -> int:
     """Run what the command line asks for, print a table, and return 1 if anything is wrong; a broken lesson does not stop the others."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--edition", choices=EDITIONS, action="append", help="by default both")
+    parser.add_argument("--jobs", type=int, default=1, help="notebooks that run at the same time; by default 1")
     parser.add_argument("--save", type=Path, help="keep the executed notebooks in this folder")
     parser.add_argument("lessons", nargs="*", help="numbers or names; by default all")
     chosen = parser.parse_args()
@@ -92,8 +96,8 @@ def main() -> int:
     for edition in chosen.edition or EDITIONS:
         with tempfile.TemporaryDirectory() as folder:
             copies = copy_lessons([e for e in course.lessons if e.name not in faults], Path(folder) / "lessons", edition)
-            for lesson in [e for e in wanted if e.name not in faults]:
-                run = execute(copies.find(lesson.name), edition)
+            todo = [delayed(execute)(copies.find(lesson.name), edition) for lesson in wanted if lesson.name not in faults]
+            for run in Parallel(n_jobs=chosen.jobs, return_as="generator")(todo):
                 print(f"{run.seconds:6.1f} s  {run.edition:8}  {run.lesson}", flush=True)
                 for complaint in run.complaints:
                     failures += 1
