@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import threading
 from functools import cache
+from numbers import Integral
 from typing import Any
 
 _limit: int | None = None
@@ -42,13 +43,14 @@ def threads(n: int | None = None) -> int:
     """
     global _limit, _blas
     if n is not None:
-        if isinstance(n, bool) or not isinstance(n, int):
+        if isinstance(n, bool) or not isinstance(n, Integral):
             raise TypeError(f"threads expected a whole number, got {type(n).__name__} {n!r}")
         if not 1 <= n <= available():
             raise ValueError(f"threads expected a number from 1 to {available()}, the cores this process may use, got {n}")
         from threadpoolctl import threadpool_limits
 
-        _limit, _blas = n, threadpool_limits(n, user_api="blas")
+        _limit = int(n)
+        _blas = threadpool_limits(_limit, user_api="blas")
     return _limit or available()
 
 

@@ -83,6 +83,11 @@ def test_threads_must_be_a_whole_number(bad: object) -> None:
         mp.threads(bad)
 
 
+def test_a_whole_number_of_numpys_will_do() -> None:
+    assert mp.threads(np.int64(1)) == 1
+    assert type(mp.threads()) is int
+
+
 @pytest.mark.parametrize("bad", [0, -1, MOST + 1])
 def test_threads_must_be_there(bad: int) -> None:
     mp.threads(1)
