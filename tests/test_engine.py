@@ -479,16 +479,37 @@ def test_offsets_that_sixteen_bits_cannot_hold(layers: Callable[[np.random.Gener
 
 # --- what it refuses to compile ---------------------------------------------------------------------------------------------------
 
+PER_CHANNEL = np.array([0.5, -2.0], np.float32).reshape(1, 2, 1, 1)
 REFUSED: dict[str, Callable[..., Tensor]] = {
-    "exp": lambda x: x.exp(),
-    "mul": lambda x: x * x,
+    "log": lambda x: (x + 1).log(),
+    "mul": lambda x: x * np.arange(72, dtype=np.float32).reshape(1, 2, 6, 6),
+    "div": lambda x: x / (x + 1),
     "sum": lambda x: x.sum(axis=1),
     "mean": lambda x: x.mean(),
     "transpose": lambda x: x.transpose(0, 1, 3, 2),
     "reshape": lambda x: x.reshape(1, 4, 2, 9),
     "concat": lambda x: ops.concat([x, x], axis=2),
-    "add": lambda x: x + np.ones((1, 2, 1, 1), np.float32),
+    "add": lambda x: x + np.arange(6, dtype=np.float32),
 }
+ARITHMETIC: dict[str, Callable[..., Tensor]] = {
+    "sums": lambda x: 3 - (1 - (x + PER_CHANNEL)) + (x - PER_CHANNEL),
+    "products": lambda x: x * PER_CHANNEL * x / 2,
+    "quotients": lambda x: PER_CHANNEL / (x + 3),
+    "exponentials": lambda x: ops.relu((x * -0.5).exp() - 1),
+    "gates": lambda x: x * (1 / (1 + (-x.mean(axis=(-2, 3))).exp())).reshape(len(x), 2, 1, 1),
+    "gates on the other side": lambda x: ops.global_avg_pool2d(x).reshape(len(x), 2, 1, 1) * ops.relu(x),
+    "matmul with a constant": lambda x: ops.flatten(x) @ np.linspace(-1, 1, 72 * 5, dtype=np.float32).reshape(72, 5),
+}
+
+
+@pytest.mark.parametrize("layout", ["as it comes", "padded"])
+@pytest.mark.parametrize("name", ARITHMETIC)
+def test_arithmetic(name: str, layout: str) -> None:
+    rng = np.random.default_rng(0)
+    padded = layout == "padded"
+    head = [nn.Conv2d(2, 2, 3, padding=1, rng=rng), nn.ReLU()] if padded else [nn.ReLU()]
+    tail = [nn.Conv2d(2, 3, 3, padding=1, rng=rng)] if padded and "matmul" not in name else []
+    assert_engines_equal(nn.Sequential(*head, Function(ARITHMETIC[name]), *tail), (2, 6, 6), (1, 3, 70))
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -18,9 +18,10 @@ from numba import prange, types
 from minprune.kernels.compile import B, F, H, I, N, apart, inline, kernel
 from minprune.kernels.elementwise import copy
 from minprune.kernels.fields import (
-    ADD,
     DENSE_CONV,
     DENSE_LINEAR,
+    EXP,
+    INVERSE,
     KIND,
     MAX_POOL,
     MEAN_POOL,
@@ -33,7 +34,7 @@ from minprune.kernels.fields import (
 )
 from minprune.kernels.micro import LANES, transpose_block
 from minprune.kernels.products import part
-from minprune.kernels.unweighted import combine, pool, scale
+from minprune.kernels.unweighted import combine, pool, scale, unary
 from minprune.kernels.weighted import dense_conv, dense_linear, pattern_linear, sparse_conv, sparse_linear
 
 ARRAYS = types.Tuple((F, F, H, F, I, I, F, I, B))
@@ -99,8 +100,10 @@ def run_step(step, work, arrays, width):
         pool(step, work, kind == MEAN_POOL, width)
     elif kind == SCALE:
         scale(step, work, dense, biases, width)
+    elif kind in (EXP, INVERSE):
+        unary(step, work, dense, width)
     else:
-        combine(step, work, kind == ADD, width)
+        combine(step, work, width)
 
 
 @inline

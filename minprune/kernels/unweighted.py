@@ -1,4 +1,4 @@
-"""A program's steps that have no products: pooling, scaling, sums and copies. See ``engine``."""
+"""A program's steps that have no products: pooling, scaling, sums, products of two values, exp, inverses and copies. See ``engine``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import numpy as np
 
 from minprune.kernels.compile import inline
 from minprune.kernels.fields import (
+    ADD,
     BIAS_AT,
     CHANNELS,
+    COPY,
+    EXP,
+    KIND,
     OTHER,
     OTHER_PLANE,
     OTHER_ROW,
@@ -15,6 +19,7 @@ from minprune.kernels.fields import (
     SOURCE,
     SOURCE_PLANE,
     SOURCE_ROW,
+    SPREAD,
     STRIDE_X,
     STRIDE_Y,
     TARGET,
@@ -89,8 +94,27 @@ def scale(step, work, values, biases, width):
 
 
 @inline
-def combine(step, work, add, width):
-    """A sum of two regions, or a copy of one."""
+def unary(step, work, values, width):
+    """exp, or a numerator per channel divided by what is there."""
+    for c in range(step[CHANNELS]):
+        for y in range(step[Y]):
+            source = (step[SOURCE] + c * step[SOURCE_PLANE] + y * step[SOURCE_ROW]) * width
+            to = (step[TARGET] + c * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
+            here, target = work[source : source + step[X] * width], work[to : to + step[X] * width]
+            if step[KIND] == EXP:
+                for i in range(target.size):
+                    target[i] = np.exp(here[i])
+            else:
+                above = values[step[VALUES_AT] + c]
+                for i in range(target.size):
+                    target[i] = above / here[i]
+            if step[RELU]:
+                clamp(target)
+
+
+@inline
+def combine(step, work, width):
+    """A sum or a product of two regions, or a copy of one."""
     for c in range(step[CHANNELS]):
         for y in range(step[Y]):
             source = (step[SOURCE] + c * step[SOURCE_PLANE] + y * step[SOURCE_ROW]) * width
@@ -98,10 +122,18 @@ def combine(step, work, add, width):
             here, target = work[source : source + step[X] * width], work[to : to + step[X] * width]
             for i in range(target.size):
                 target[i] = here[i]
-            if add:
-                other = (step[OTHER] + c * step[OTHER_PLANE] + y * step[OTHER_ROW]) * width
-                there = work[other : other + step[X] * width]
-                for i in range(target.size):
-                    target[i] += there[i]
+            if step[KIND] != COPY:
+                other = (step[OTHER] + c * step[OTHER_PLANE] + (0 if step[SPREAD] else y * step[OTHER_ROW])) * width
+                there = work[other : other + (width if step[SPREAD] else target.size)]
+                if step[KIND] == ADD:
+                    for i in range(target.size):
+                        target[i] += there[i]
+                elif step[SPREAD]:
+                    for p in range(step[X]):
+                        for i in range(width):
+                            target[p * width + i] *= there[i]
+                else:
+                    for i in range(target.size):
+                        target[i] *= there[i]
             if step[RELU]:
                 clamp(target)

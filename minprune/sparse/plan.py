@@ -211,9 +211,14 @@ def _steps(layer: Layer, regions: dict[int, Region], scratch: int, arrays: Array
         if layer.weight is None or layer.bias is None:
             return [common | {"values_at": -1}]
         return [common | {"values_at": arrays.add("dense", layer.weight), "bias_at": arrays.add("biases", layer.bias)}]
-    if layer.kind == "add":
-        other = sources[1]
-        return [common | {"other": other.start, "other_plane": other.plane, "other_row": other.row}]
+    if layer.kind in ("add", "mul"):
+        other, spread = sources[1], int(layer.shapes[1] != layer.shape)
+        return [common | {"other": other.start, "other_plane": other.plane, "other_row": other.row, "spread": spread}]
+    if layer.kind == "exp":
+        return [common]
+    if layer.kind == "inverse":
+        assert layer.weight is not None, "an inverse has numerators"
+        return [common | {"values_at": arrays.add("dense", layer.weight)}]
     if layer.kind in ("copy", "split"):
         start = source.start + layer.first * source.plane
         return [common | {"kind": KINDS.index("copy"), "source": start, "channels": layer.shape[0]}]

@@ -1,7 +1,8 @@
 """What a network does, read off the tape of one forward pass: a list of layers, in the order in which they run.
 
-BatchNorm is folded into the convolution or Dense layer before it, and ReLU and non-overlapping max pooling are noted on the layer that they
-follow, so that they are done on the way. An operation that is not known here is an error that names it.
+What depends on parameters alone is a constant. BatchNorm is folded into the convolution or Dense layer before it, and ReLU and
+non-overlapping max pooling are noted on the layer that they follow, so that they are done on the way. An operation that is not known here
+is an error that names it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Layer:
     """One step of the network. ``inputs`` and ``output`` are numbers of values; what a kind does not need stays as it is.
 
     ``kind`` is "conv", "linear", "max_pool", "mean_pool", "scale" (``weight`` and ``bias`` per channel, or None for a mere ReLU), "add",
-    "concat", "split" or "flatten". ``window`` is that of the max pooling done on the way, (1, 1) for none.
+    "mul" (whose second factor may be one number per channel), "exp", "inverse" (``weight`` per channel / x), "concat", "split" or
+    "flatten". ``window`` is that of the max pooling done on the way, (1, 1) for none.
     """
 
     kind: str
@@ -74,8 +76,8 @@ def trace(model: Module, input_shape: tuple[int, ...]) -> Trace:
     number = {id(start): 0}
     layers = []
     for node in nodes:
-        if node.op == "leaf":
-            continue
+        if not any(id(p) in number for p in node.parents):
+            continue  # a parameter, or made of parameters alone
         number[id(node)] = len(number)
         layers.append(_layer(node, number, names))
     outputs = [(number[id(r)], r.shape[1:]) for r in results]
@@ -105,6 +107,8 @@ def _layer(node: Tensor, number: dict[int, int], names: dict[int, str]) -> Layer
         geometry = node.attributes.get("geometry", POINT)
         kind = "conv" if node.op == "conv2d" else "linear"
         return replace(layer, kind=kind, weight=weight.data, mask=getattr(weight, "mask", None), bias=bias, geometry=geometry)
+    if node.op == "matmul" and len(fed) == 1 and fed[0] is node.parents[0] and weights[0].ndim == 2:
+        return replace(layer, kind="linear", weight=np.ascontiguousarray(weights[0].data.T))
     if node.op == "grouped_conv2d" and len(fed) == 1 and fed[0] is node.parents[0]:
         return _ungrouped(layer, node, weights[0], weights[1].data if len(weights) > 1 else None)
     if node.op == "split" and node.attributes["axis"] == 1:
@@ -115,20 +119,54 @@ def _layer(node: Tensor, number: dict[int, int], names: dict[int, str]) -> Layer
         return replace(layer, kind="scale", relu=True)
     if node.op in ("max_pool2d", "avg_pool2d", "global_avg_pool2d"):
         return replace(layer, kind="max_pool" if node.op == "max_pool2d" else "mean_pool", geometry=node.attributes["geometry"])
-    if node.op == "add" and len(node.parents) == 2 and len(fed) == 2 and layer.shapes == (layer.shape, layer.shape):
-        return replace(layer, kind="add")
+    if node.op == "mean" and node.parents[0].ndim == 4 and {a % 4 for a in np.atleast_1d(node.attributes["axis"] or ())} == {2, 3}:
+        return replace(layer, kind="mean_pool", geometry=Geometry(layer.shapes[0][1:], layer.shapes[0][1:], (0, 0)))
     if node.op == "concat" and node.attributes["axis"] == 1 and len(fed) == len(node.parents):
         return replace(layer, kind="concat")
-    if node.op in ("flatten", "reshape") and node.ndim == 2 and node.shape[0] == 1:
+    if node.op in ("flatten", "reshape") and node.shape[0] == 1 and (node.ndim == 2 or layer.shape == layer.shapes[0]):
         return replace(layer, kind="flatten")
-    raise _unknown(node)
+    found = _arithmetic(layer, node, fed)
+    if found is None:
+        raise _unknown(node)
+    return found
+
+
+def _arithmetic(layer: Layer, node: Tensor, fed: list[Tensor]) -> Layer | None:
+    """Sums and products of two values; exp; and a value with a constant per channel, which is a factor and a shift, or an inverse."""
+    if node.op == "exp":
+        return replace(layer, kind="exp")
+    if node.op not in ("add", "sub", "mul", "div"):
+        return None
+    if len(fed) == 2:
+        if layer.shapes == (layer.shape, layer.shape) and node.op in ("add", "mul"):
+            return replace(layer, kind=node.op)
+        small = (layer.shape[0], 1, 1)
+        if node.op == "mul" and set(layer.shapes) == {layer.shape, small}:
+            turn = -1 if layer.shapes[0] == small else 1
+            return replace(layer, kind="mul", inputs=layer.inputs[::turn], shapes=layer.shapes[::turn])
+        return None
+    first, second = node.parents
+    constant = np.broadcast_to((second if fed[0] is first else first).data, node.shape)[0].reshape(node.shape[1], -1)
+    if layer.shapes[0] != layer.shape or (constant != constant[:, :1]).any():
+        return None
+    c, shiftless = constant[:, 0].astype(np.float32), np.zeros(len(constant), np.float32)
+    if node.op == "mul":
+        return replace(layer, kind="scale", weight=c, bias=shiftless)
+    if node.op == "div" and fed[0] is first:
+        return replace(layer, kind="scale", weight=1 / c, bias=shiftless)
+    if node.op == "div":
+        return replace(layer, kind="inverse", weight=c)
+    sign = np.float32(-1 if node.op == "sub" else 1)  # of the second
+    factor, shift = (np.float32(1), sign * c) if fed[0] is first else (sign, c)
+    return replace(layer, kind="scale", weight=np.full_like(c, factor), bias=shift)
 
 
 def _unknown(node: Tensor) -> NotImplementedError:
     return NotImplementedError(
         f"sparse.compile does not know the operation {node.op!r} on shapes {[p.shape for p in node.parents]}; it knows conv2d, "
-        "grouped_conv2d, linear, batch_norm, relu, max_pool2d, avg_pool2d, global_avg_pool2d, add (of equal shapes), concat and split (of "
-        "channels) and flatten"
+        "grouped_conv2d, linear, matmul with a constant, batch_norm, relu, max_pool2d, avg_pool2d, global_avg_pool2d, mean over an image, "
+        "add and mul (of equal shapes, mul also by a number per channel), arithmetic with a constant per channel, exp, concat and split "
+        "(of channels) and flatten"
     )
 
 
