@@ -738,14 +738,14 @@ layer = grown[0][1].fc1.weight.data
 def draw(bits):
     """The weights of a layer and the grid that they are rounded to."""
     q, scale = quantize(layer, bits)
+    levels = np.unique(q)
     error = np.sqrt(np.mean((q * scale - layer) ** 2)) / layer.std()
     with plots.style():
         figure = Figure(figsize=(6.4, 3))
         axes = figure.subplots()
         axes.hist(layer.ravel(), bins=80, color="0.75")
-        for level in np.unique(q):
-            axes.axvline(level * scale, color="#D55E00", lw=0.8, marker="")
-        title = f"{bits} bits: {len(np.unique(q))} values in use, error {error:.1%} of the spread"
+        axes.vlines(levels * scale, 0, 1, color="#D55E00", lw=0.8, transform=axes.get_xaxis_transform())
+        title = f"{bits} bits: {len(levels)} values in use, error {error:.1%} of the spread"
         axes.set_title(title, fontsize=12)
         axes.set(xlabel="weight", ylabel="number of weights", yscale="log")
     return figure
