@@ -21,7 +21,7 @@ def explore(draw: Callable[[float], Figure], values: Sequence[float], label: str
     """Show ``draw(value)`` with a slider that chooses ``value``.
 
     Args:
-        draw: makes a matplotlib figure of a value; it should be quick (a tenth of a second).
+        draw: makes a matplotlib figure of a value; it should be quick (a tenth of a second; making a picture of it comes on top).
         values: what the slider can choose, in its order.
         label: names the value beside the slider, such as "sparsity".
         alt: what the figure at ``start`` shows, for those who do not see it.
@@ -59,11 +59,16 @@ def _slider(draw: Callable[[float], Figure], values: list[float], label: str, fi
     slider.style.description_width = "initial"
     picture = ipywidgets.Image(value=still, format="png", width=640)
 
+    trouble = ipywidgets.Label()  # else an error would go to a log that nobody reads, and the picture stand still
+
     def redraw(change: dict[str, Any]) -> None:
-        picture.value = png(draw(change["new"]))
+        try:
+            picture.value, trouble.value = png(draw(change["new"])), ""
+        except Exception as error:  # whatever a learner's function raises
+            trouble.value = f"The figure could not be drawn: {type(error).__name__}: {error}"
 
     slider.observe(redraw, names="value")
-    box = ipywidgets.VBox([slider, picture, ipywidgets.HTML(HIDE_STILL, layout=ipywidgets.Layout(display="none"))])
+    box = ipywidgets.VBox([slider, picture, trouble, ipywidgets.HTML(HIDE_STILL, layout=ipywidgets.Layout(display="none"))])
     box.add_class("minprune-explore")
     return box._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"]
 

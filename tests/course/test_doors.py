@@ -114,6 +114,8 @@ def test_a_slider_comes_with_a_picture_for_where_no_widgets_run(monkeypatch: pyt
 
     def draw(value: float) -> Figure:
         drawn.append(value)
+        if value == 0:
+            raise KeyError("order")
         figure = Figure()
         figure.subplots().plot([0, value])
         return figure
@@ -130,6 +132,11 @@ def test_a_slider_comes_with_a_picture_for_where_no_widgets_run(monkeypatch: pyt
     slider.value = 0.9
     assert drawn == [0.5, 0.9]
     assert picture.value != before
+    trouble = next(w for w in widgets.values() if isinstance(w, ipywidgets.Label))
+    slider.value = 0.0
+    assert trouble.value == "The figure could not be drawn: KeyError: 'order'"
+    slider.value = 0.5
+    assert trouble.value == ""
     for values, start, alt in (([], None, "x"), ([0.1], 0.2, "x"), ([0.1], None, "")):
         with pytest.raises(ValueError, match="expected"):
             explore(draw, values, "sparsity", alt=alt, start=start)
