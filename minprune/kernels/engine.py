@@ -34,8 +34,8 @@ from minprune.kernels.fields import (
 )
 from minprune.kernels.micro import LANES, transpose_block
 from minprune.kernels.products import part
-from minprune.kernels.unweighted import combine, pool, scale, unary
-from minprune.kernels.weighted import dense_conv, dense_linear, pattern_linear, sparse_conv, sparse_linear
+from minprune.kernels.unweighted import combine, pool, unary
+from minprune.kernels.weighted import STEP, dense_conv, dense_linear, pattern_linear, sparse_conv, sparse_linear
 
 ARRAYS = types.Tuple((F, F, H, F, I, I, F, I, B))
 REGION = types.UniTuple(N, 6)
@@ -75,7 +75,7 @@ def run_panel(x, out, work, steps, arrays, entry, exits, first, last, width):
         at = unload(work, out, exits[e], first, last, width, at)
 
 
-@apart((types.intp[::1], F, ARRAYS, N))
+@apart((STEP, F, ARRAYS, N))
 def run_step(step, work, arrays, width):
     """One step, of whatever kind."""
     dense, narrow, narrow_offsets, wide, wide_offsets, starts, biases, tables, positions = arrays
@@ -98,10 +98,8 @@ def run_step(step, work, arrays, width):
         pattern_linear(step, work, dense, positions, biases, tables, width)
     elif kind in (MAX_POOL, MEAN_POOL):
         pool(step, work, kind == MEAN_POOL, width)
-    elif kind == SCALE:
-        scale(step, work, dense, biases, width)
-    elif kind in (EXP, INVERSE):
-        unary(step, work, dense, width)
+    elif kind in (SCALE, EXP, INVERSE):
+        unary(step, work, dense, biases, width)
     else:
         combine(step, work, width)
 

@@ -11,11 +11,13 @@ from minprune.kernels.fields import (
     CHANNELS,
     COPY,
     EXP,
+    INVERSE,
     KIND,
     OTHER,
     OTHER_PLANE,
     OTHER_ROW,
     RELU,
+    SCALE,
     SOURCE,
     SOURCE_PLANE,
     SOURCE_ROW,
@@ -77,26 +79,15 @@ def clamp(target):
 
 
 @inline
-def scale(step, work, values, biases, width):
-    """A factor and a shift per channel: a BatchNorm that no convolution could take in; without factors (values_at below 0), a ReLU."""
+def unary(step, work, values, biases, width):
+    """A factor and a shift per channel (a BatchNorm that no convolution could take in; none, with values_at below 0: a mere ReLU); exp; or
+    a numerator per channel divided by what is there."""
     for c in range(step[CHANNELS]):
         factor, shift = np.float32(1), np.float32(0)
-        if step[VALUES_AT] >= 0:
-            factor, shift = values[step[VALUES_AT] + c], biases[step[BIAS_AT] + c]
-        for y in range(step[Y]):
-            source = (step[SOURCE] + c * step[SOURCE_PLANE] + y * step[SOURCE_ROW]) * width
-            to = (step[TARGET] + c * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
-            here, target = work[source : source + step[X] * width], work[to : to + step[X] * width]
-            for i in range(target.size):
-                target[i] = factor * here[i] + shift
-            if step[RELU]:
-                clamp(target)
-
-
-@inline
-def unary(step, work, values, width):
-    """exp, or a numerator per channel divided by what is there."""
-    for c in range(step[CHANNELS]):
+        if step[KIND] != EXP and step[VALUES_AT] >= 0:
+            factor = values[step[VALUES_AT] + c]
+        if step[KIND] == SCALE and step[VALUES_AT] >= 0:
+            shift = biases[step[BIAS_AT] + c]
         for y in range(step[Y]):
             source = (step[SOURCE] + c * step[SOURCE_PLANE] + y * step[SOURCE_ROW]) * width
             to = (step[TARGET] + c * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
@@ -104,10 +95,12 @@ def unary(step, work, values, width):
             if step[KIND] == EXP:
                 for i in range(target.size):
                     target[i] = np.exp(here[i])
-            else:
-                above = values[step[VALUES_AT] + c]
+            elif step[KIND] == INVERSE:
                 for i in range(target.size):
-                    target[i] = above / here[i]
+                    target[i] = factor / here[i]
+            else:
+                for i in range(target.size):
+                    target[i] = factor * here[i] + shift
             if step[RELU]:
                 clamp(target)
 
