@@ -9,7 +9,7 @@ from minprune.fast.memory import ALIGN, floats
 from minprune.filters import Filters
 from minprune.geometry import Geometry
 from minprune.kernels import lean, products
-from minprune.parallel import parts
+from minprune.parallel import parts, threads
 
 Array = np.ndarray
 POINT = Geometry((1, 1), (1, 1), (0, 0))
@@ -22,8 +22,7 @@ def forward(x: Array, filters: Filters) -> Array:
     pattern = sparsity.lean(filters.mask, sparsity.FORWARD)
     if pattern is None:
         return lanes.view(conv.forward(_points(x), Filters(filters.weight, filters.bias), POINT, (1, 1))[:, 0, 0], len(x))
-    y = multiply(lanes.as_lanes(x), pattern.rows, conv.values_of(filters, pattern.rows), conv.bias_of(filters))
-    return lanes.view(y, len(x))
+    return lanes.view(multiply(lanes.as_lanes(x), filters, pattern.rows, conv.bias_of(filters)), len(x))
 
 
 def input_grad(filters: Filters, grad: Array) -> Array:
@@ -33,14 +32,20 @@ def input_grad(filters: Filters, grad: Array) -> Array:
     if pattern is None:
         dx = conv.input_grad(Filters(filters.weight), dy[:, None, None], (c, 1, 1, dy.shape[1]), POINT)[:, 0, 0]
     else:
-        dx = multiply(dy, pattern.columns, conv.values_of(filters, pattern.columns), tables.zeros(c))
+        dx = multiply(dy, filters, pattern.columns, tables.zeros(c))
     return lanes.view(dx, len(grad))
 
 
-def multiply(x: Array, lines: sparsity.Lines, values: Array, bias: Array) -> Array:
-    """y (lines, width) = b + the matrix of which ``lines`` says where its ``values`` lie, times x (length of a line, width)."""
-    (length, width), y = x.shape, lanes.empty((bias.size,), x.shape[1])
-    lean.point_forward(x.reshape(-1), lines.along, values, lines.cuts(length, lean.NEAR), bias, y.reshape(-1), width, parts())
+def multiply(x: Array, filters: Filters, lines: sparsity.Lines, bias: Array) -> Array:
+    """y (lines, width) = b + the weight, ``lines`` of it being its rows or its columns, times x (length of a line, width)."""
+    blocks = lines.blocked(len(x), lean.NEAR)
+    return product(x, blocks, conv.values_of(filters, blocks), bias)
+
+
+def product(x: Array, blocks: sparsity.Lines, values: Array, bias: Array) -> Array:
+    """The same with the kept weights in a row, block after block."""
+    y = lanes.empty((bias.size,), x.shape[1])
+    lean.point_forward(x.reshape(-1), blocks.along, values, blocks.starts, bias, y.reshape(-1), x.shape[1], threads())
     return y
 
 

@@ -29,7 +29,7 @@ class Lines:
     along: Array
     starts: Array
     looked_up: dict[int, tuple[Array, Array]] = field(default_factory=dict)
-    cut: dict[int, Array] = field(default_factory=dict)
+    cut: dict[int, Lines] = field(default_factory=dict)
 
     def positions(self, table: Array) -> Array:
         """For each kept weight the entry of ``table`` (kept alive, see ``tables``) that belongs to where it lies along its line."""
@@ -37,12 +37,16 @@ class Lines:
             self.looked_up[id(table)] = table, table[self.along]
         return self.looked_up[id(table)][1]
 
-    def cuts(self, length: int, block: int) -> Array:
-        """int32 (lines, blocks + 1): where in each line of ``length`` those weights begin that lie in each ``block`` of it."""
+    def blocked(self, length: int, block: int) -> Lines:
+        """The same weights with every line of ``length`` cut into blocks: first what lies in the first ``block`` of each line, then in the
+        next, and so on. Its lines are those pieces."""
+        if length <= block:
+            return self
         if block not in self.cut:
-            lines, edges = np.arange(self.starts.size - 1), np.append(np.arange(0, length, block), length)
-            ranked = np.repeat(lines, np.diff(self.starts)) * length + self.along
-            self.cut[block] = np.searchsorted(ranked, lines[:, None] * length + edges).astype(np.int32)
+            lines, blocks = self.starts.size - 1, -(-length // block)
+            piece = self.along // block * lines + np.repeat(np.arange(lines), np.diff(self.starts))
+            order = np.argsort(piece, kind="stable")
+            self.cut[block] = _lines(self.index[order], self.along[order], np.bincount(piece, minlength=blocks * lines))
         return self.cut[block]
 
 

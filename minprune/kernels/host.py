@@ -17,12 +17,15 @@ from numba.core import config
 @dataclass(frozen=True)
 class Host:
     """``lanes`` of a vector; the ``widest`` dense block, in vectors; accumulators that fit (``tile``); the most ``places`` of a sparse row;
-    the largest block of a dot product (rows and taps)."""
+    how many vectors of images a sparse Dense layer takes at once (``strip``), and how many floats of them stay ``near``, in a first-level
+    cache; the largest block of a dot product (rows and taps)."""
 
     lanes: int
     widest: int
     tile: int
     places: int
+    strip: int
+    near: int
     dot_rows: int
     dot_taps: int
 
@@ -34,12 +37,12 @@ class Host:
 def detect() -> Host:
     """The block sizes for the processor that numba compiles for."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return Host(lanes=4, widest=4, tile=24, places=16, dot_rows=5, dot_taps=5)
+        return Host(lanes=4, widest=4, tile=24, places=16, strip=8, near=7680, dot_rows=5, dot_taps=5)
     named = config.CPU_NAME is not None
     wide = "+avx512f" in (config.CPU_FEATURES or "") if named else llvm.get_host_cpu_features().get("avx512f", False)
     if wide:
-        return Host(lanes=16, widest=4, tile=24, places=16, dot_rows=5, dot_taps=5)
-    return Host(lanes=8, widest=2, tile=12, places=8, dot_rows=3, dot_taps=3)
+        return Host(lanes=16, widest=4, tile=24, places=16, strip=4, near=12288, dot_rows=5, dot_taps=5)
+    return Host(lanes=8, widest=2, tile=12, places=8, strip=6, near=7680, dot_rows=3, dot_taps=3)
 
 
 HOST = detect()

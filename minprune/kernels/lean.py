@@ -8,8 +8,9 @@ the outputs that keep it) for the input gradient. ``starts`` are where rows or c
     weight grad   dvalue             = Σ_{place, image} dy[o, place] · x[tap + place]      for every kept weight, and no other
 
 A Dense layer has a single place, so that a whole row reads all of x once, which is more than a first-level cache holds. ``point_forward``
-therefore takes a block of x that fits (``cuts`` are where in each row its weights begin and end), and for it all the rows, before the
-next. The input gradient of such a layer is the same product with the weight by columns.
+therefore takes a block of x that fits, and for it all the rows, before the next; the weights lie in that order, so that they are read
+straight through. A task is a strip of the batch: each thread needs its images only, and all weights. The input gradient of such a layer
+is the same product with the weight by columns.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from minprune.kernels.compile import FOUR, I2, PAIR, F, H, I, N, X, apart, inline, kernel
+from minprune.kernels.compile import FOUR, PAIR, F, H, I, N, X, apart, inline, kernel
 from minprune.kernels.host import HOST
 from minprune.kernels.micro import LANES, NO_FLOOR, dot_block, sparse_row
 from minprune.kernels.products import ceil_div, part
 
 PLACES = HOST.places
 DOT_TAPS = HOST.dot_taps
-STRIP = 4  # vectors of x that a Dense layer reads together
-NEAR = (3 << 12) // (STRIP * LANES)  # positions of such a strip that stay near, in a first-level cache: 48 KiB
+STRIP = HOST.strip
+NEAR = HOST.near // (STRIP * LANES)  # positions of such a strip that stay near
 
 
 @apart(*((F, N, F, N, N, offsets, N, F, N, N, X, N, X) for offsets in (I, H)))
@@ -60,25 +61,26 @@ def gather(w, index, values, parts):
 
 
 @kernel
-def point_forward(x, taps, values, cuts, bias, out, width, parts):
-    """y (O, width) of x (K, width); row o's weights in block b of x are cuts[o, b] <= p < cuts[o, b + 1]."""
-    tasks = min(parts, bias.size)
-    for task in prange(tasks):
-        point_forward_task(x, taps, values, cuts, bias, out, part(task, tasks, bias.size), part(task + 1, tasks, bias.size), width)
+def point_forward(x, taps, values, starts, bias, out, width, threads):
+    """y (O, width) of x (K, width); the weights of row o in block b of x are starts[b · O + o] <= p < starts[b · O + o + 1]."""
+    strips = ceil_div(width, STRIP * LANES)
+    bands = min(ceil_div(threads, strips), bias.size)
+    for task in prange(strips * bands):
+        strip, band = task // bands, task % bands
+        vectors = part(strip, strips, width // LANES), part(strip + 1, strips, width // LANES)
+        rows = part(band, bands, bias.size), part(band + 1, bands, bias.size)
+        point_forward_task(x, taps, values, starts, bias, out, rows, vectors, width)
 
 
-@apart((F, I, F, I2, F, F, N, N, N))
-def point_forward_task(x, taps, values, cuts, bias, out, first, last, width):
-    """The rows first..last-1."""
-    lane = 0
-    while lane < width:
-        vectors = min((width - lane) // LANES, STRIP)
-        for block in range(cuts.shape[1] - 1):
-            for o in range(first, last):
-                lo, hi, y_at = cuts[o, block], cuts[o, block + 1], o * width + lane
-                if lo < hi or block == 0:
-                    sparse_row(vectors, x, lane, LANES, taps, width, values, lo, hi, bias[o], block, NO_FLOOR, out, y_at, LANES)
-        lane += vectors * LANES
+@apart((F, I, F, I, F, F, PAIR, PAIR, N))
+def point_forward_task(x, taps, values, starts, bias, out, rows, vectors, width):
+    """Some rows, for some neighbouring vectors of images."""
+    many, lane = vectors[1] - vectors[0], vectors[0] * LANES
+    for first in range(0, starts.size - 1, bias.size):
+        for o in range(rows[0], rows[1]):
+            lo, hi = starts[first + o], starts[first + o + 1]
+            if lo < hi or first == 0:
+                sparse_row(many, x, lane, LANES, taps, width, values, lo, hi, bias[o], first, NO_FLOOR, out, o * width + lane, LANES)
 
 
 @kernel

@@ -71,11 +71,12 @@ def ours_product(product: Product, threads: int) -> Call:  # noqa: ARG001
     """Our sparse rows, inputs and outputs in lanes; the kept weights lie ready in a row, as they do for the other sparse products."""
     from minprune.fast import conv, lanes, linear, sparsity, tables
     from minprune.filters import Filters
+    from minprune.kernels import lean
 
     (w, mask), x = product.weight(), lanes.as_lanes(product.x().T)
-    rows = sparsity.pattern_of(mask).rows
+    rows = sparsity.pattern_of(mask).rows.blocked(len(x), lean.NEAR)
     values = conv.values_of(Filters(w), rows)
-    return lambda: linear.multiply(x, rows, values, tables.zeros(len(w)))
+    return lambda: linear.product(x, rows, values, tables.zeros(len(w)))
 
 
 def ours_dense_product(product: Product, threads: int) -> Call:  # noqa: ARG001
