@@ -10,8 +10,9 @@ import pytest
 from tests.oracles import oracle
 
 oracle("numba")
+from numba import njit  # noqa: E402
+
 from minprune.kernels import micro  # noqa: E402 (needs numba)
-from minprune.kernels.compile import inline  # noqa: E402
 from minprune.kernels.host import VECTORS  # noqa: E402
 
 Array = np.ndarray
@@ -22,39 +23,39 @@ COUNTS = (0, 1, 2, 7, 20)
 OFFSETS = (np.int32, np.uint16)
 
 
-@inline
+@njit
 def dense_block(rows, vectors, x, x_at, offset, width, count, w, at, strides, start, start_at, floor, out, out_at, places, places_at):
     micro.dense_block(
         rows, vectors, x, x_at, offset, width, count, w, at, strides[0], strides[1], start, start_at, floor, out, out_at, places, places_at
     )
 
 
-@inline
+@njit
 def sparse_row(places, x, x_at, x_step, offset, width, value, lo, hi, start, from_out, floor, out, out_at, out_step):
     micro.sparse_row(places, x, x_at, x_step, offset, width, value, lo, hi, start, from_out, floor, out, out_at, out_step)
 
 
-@inline
+@njit
 def dot_block(rows, taps, x, x_at, offset, offset_at, width, dy, dy_at, dy_row, pages, lines, runs, add, out, out_at, out_row):
     micro.dot_block(rows, taps, x, x_at, offset, offset_at, width, dy, dy_at, dy_row, pages, lines, runs, add, out, out_at, out_row)
 
 
-@inline
+@njit
 def max_and_winner(window_y, window_x, x, x_at, x_row, x_step, width, out, winner, out_at):
     micro.max_and_winner(window_y, window_x, x, x_at, x_row, x_step, width, out, winner, out_at)
 
 
-@inline
+@njit
 def max_row(columns, vectors, x, x_at, window_y, window_x, x_row, x_step, out, out_at, out_step):
     micro.max_row(columns, vectors, x, x_at, window_y, window_x, x_row, x_step, out, out_at, out_step)
 
 
-@inline
+@njit
 def max_pairs(upper, lower, count, x, out, out_at):
     micro.max_pairs(upper, lower, count, x, out, out_at)
 
 
-@inline
+@njit
 def transpose_block(x, x_at, x_row, out, out_at, out_row):
     micro.transpose_block(x, x_at, x_row, out, out_at, out_row)
 

@@ -14,8 +14,9 @@ from minprune.sparse.formats import Pattern, find_pattern
 from tests.oracles import oracle
 
 oracle("numba")
+from numba import njit  # noqa: E402
+
 from minprune.kernels import pattern as kernels  # noqa: E402 (needs numba)
-from minprune.kernels.compile import inline  # noqa: E402
 from minprune.kernels.fields import KIND, KINDS  # noqa: E402
 from minprune.kernels.micro import NO_FLOOR  # noqa: E402
 from minprune.sparse import compiler  # noqa: E402
@@ -74,14 +75,14 @@ def test_what_is_no_pattern_is_not_found() -> None:
 # --- the microkernels -------------------------------------------------------------------------------------------------------------
 
 
-@inline
+@njit
 def pattern_block(rows, vectors, x, x_at, width, pattern, value, value_at, position, position_at, start, start_at, floor, out, at, place):
     kernels.pattern_block(
         rows, vectors, x, x_at, width, pattern, value, value_at, position, position_at, start, start_at, floor, out, at, place, 1
     )  # fmt: skip
 
 
-@inline
+@njit
 def tap_pattern_block(rows, vectors, x, x_at, taps, width, pattern, value, value_at, position, position_at, start, from_at, floor, out, at, place):  # fmt: skip # noqa: E501
     kernels.tap_pattern_block(
         rows, vectors, x, x_at, taps, width, pattern, value, value_at, position, position_at, start, from_at, floor, out, at, place, 1

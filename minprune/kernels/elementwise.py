@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
-from minprune.kernels.compile import inline, kernel, summing_kernel
+from minprune.kernels.compile import inline
+from minprune.kernels.crew import kernel, share, summing_kernel
 from minprune.kernels.micro import LANES, transpose_block
 
 CHUNK = 1 << 14  # elements of a task
@@ -28,9 +28,9 @@ def copy(a, a_at, out, out_at, count):
 
 
 @kernel
-def relu(x, out):
+def relu(turn, x, out):
     """max(x, 0); NaN stays NaN."""
-    for task in prange((x.size + CHUNK - 1) // CHUNK):
+    for task in share(turn, (x.size + CHUNK - 1) // CHUNK):
         start = task * CHUNK
         xs, ys = x[start : start + CHUNK], out[start : start + CHUNK]
         for i in range(xs.size):
@@ -38,9 +38,9 @@ def relu(x, out):
 
 
 @kernel
-def relu_grad(grad, out, dx):
+def relu_grad(turn, grad, out, dx):
     """dx: the gradient where the output is above zero, or NaN."""
-    for task in prange((grad.size + CHUNK - 1) // CHUNK):
+    for task in share(turn, (grad.size + CHUNK - 1) // CHUNK):
         start = task * CHUNK
         gs, ys, ds = grad[start : start + CHUNK], out[start : start + CHUNK], dx[start : start + CHUNK]
         for i in range(gs.size):
@@ -48,9 +48,9 @@ def relu_grad(grad, out, dx):
 
 
 @kernel
-def add(a, b, out):
+def add(turn, a, b, out):
     """a + b."""
-    for task in prange((a.size + CHUNK - 1) // CHUNK):
+    for task in share(turn, (a.size + CHUNK - 1) // CHUNK):
         part = slice(task * CHUNK, (task + 1) * CHUNK)
         add_part(a[part], b[part], out[part])
 
@@ -63,9 +63,9 @@ def add_part(a, b, out):
 
 
 @kernel
-def masked(a, keep, out):
+def masked(turn, a, keep, out):
     """a where ``keep``, else zero."""
-    for task in prange((a.size + CHUNK - 1) // CHUNK):
+    for task in share(turn, (a.size + CHUNK - 1) // CHUNK):
         part = slice(task * CHUNK, (task + 1) * CHUNK)
         masked_part(a[part], keep[part], out[part])
 
@@ -78,9 +78,9 @@ def masked_part(a, keep, out):
 
 
 @kernel
-def transpose(a, out, rows, columns, a_row, out_row):
+def transpose(turn, a, out, rows, columns, a_row, out_row):
     """out[j, i] = a[i, j], a with rows ``a_row`` apart and out with rows ``out_row`` apart; in squares, for the cache's sake."""
-    for task in prange((columns + LANES - 1) // LANES):
+    for task in share(turn, (columns + LANES - 1) // LANES):
         transpose_columns(a, out, rows, task * LANES, min((task + 1) * LANES, columns), a_row, out_row)
 
 
@@ -96,10 +96,10 @@ def transpose_columns(a, out, rows, first, last, a_row, out_row):
 
 
 @summing_kernel
-def row_sums(a, sums):
+def row_sums(turn, a, sums):
     """sums[i] of the i-th of ``sums.size`` equal runs of a."""
     length = a.size // sums.size
-    for i in prange(sums.size):
+    for i in share(turn, sums.size):
         run = a[i * length : (i + 1) * length]
         total = np.float32(0)
         for j in range(length):
@@ -108,12 +108,12 @@ def row_sums(a, sums):
 
 
 @kernel
-def pad(x, out, C, image, margin, width):
+def pad(turn, x, out, C, image, margin, width):
     """Copy images (C, H, W, width) into the middle of ``out`` (C, H + 2·py, W + 2·px, width), zeros around them."""
     H, W = image
     py, px = margin
     row = (W + 2 * px) * width
-    for c in prange(C):
+    for c in share(turn, C):
         for y in range(H + 2 * py):
             at = (c * (H + 2 * py) + y) * row
             if y < py or y >= H + py:
@@ -125,11 +125,11 @@ def pad(x, out, C, image, margin, width):
 
 
 @kernel
-def crop(x, out, C, image, margin, width):
+def crop(turn, x, out, C, image, margin, width):
     """The opposite of ``pad``: ``out`` (C, H, W, width) is the middle of x."""
     H, W = image
     py, px = margin
-    for c in prange(C):
+    for c in share(turn, C):
         for y in range(H):
             at = ((c * (H + 2 * py) + y + py) * (W + 2 * px) + px) * width
             copy(x, at, out, (c * H + y) * W * width, W * width)

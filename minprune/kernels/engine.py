@@ -13,9 +13,10 @@ code.
 
 from __future__ import annotations
 
-from numba import prange, types
+from numba import types
 
-from minprune.kernels.compile import B, F, H, I, N, apart, inline, kernel
+from minprune.kernels.compile import B, F, H, I, N, apart, inline
+from minprune.kernels.crew import kernel, share
 from minprune.kernels.elementwise import copy
 from minprune.kernels.fields import (
     DENSE_CONV,
@@ -33,7 +34,6 @@ from minprune.kernels.fields import (
     WIDE,
 )
 from minprune.kernels.micro import LANES, transpose_block
-from minprune.kernels.products import part
 from minprune.kernels.unweighted import combine, pool, unary
 from minprune.kernels.weighted import STEP, dense_conv, dense_linear, pattern_linear, sparse_conv, sparse_linear
 
@@ -42,24 +42,22 @@ REGION = types.UniTuple(N, 6)
 
 
 @kernel
-def run(x, out, work, steps, arrays, entry, exits, width, workers):
+def run(turn, x, out, work, steps, arrays, entry, exits, width):
     """Carry all images x (N, ...) through the program; flat results go to ``out`` (N, features).
 
-    ``work`` is (workers, floats). ``arrays`` is (dense weights and those of patterns, kept weights with 16-bit offsets, those offsets, the
+    ``work`` is (threads, floats). ``arrays`` is (dense weights and those of patterns, kept weights with 16-bit offsets, those offsets, the
     same with 32 bits, row starts, biases, tables, positions of patterns); ``entry`` is the input's (region, channels, rows, columns,
     plane, row), ``exits`` has a row of the same for every result.
     """
-    n = x.shape[0]
-    panels = (n + width - 1) // width
-    for worker in prange(workers):
-        for panel in range(part(worker, workers, panels), part(worker + 1, workers, panels)):
-            run_panel(x, out, work[worker], steps, arrays, entry, exits, panel * width, min((panel + 1) * width, n), width)
+    n, (_, worker, _) = x.shape[0], turn
+    for panel in share(turn, (n + width - 1) // width):
+        run_panel(x, out, work[worker], steps, arrays, entry, exits, panel * width, min((panel + 1) * width, n), width)
 
 
 @kernel
-def rehearse(work, steps, arrays, width, repeats):
-    """Run the steps on whatever is in the workspace, ``repeats`` times: to be timed."""
-    for _ in range(repeats):
+def rehearse(turn, work, steps, arrays, width, repeats):
+    """Run the steps on whatever is in the workspace, ``repeats`` times, on one thread: to be timed."""
+    for _ in share(turn, repeats):
         for s in range(steps.shape[0]):
             run_step(steps[s], work, arrays, width)
 
@@ -109,8 +107,7 @@ def load(x, work, entry, first, last, width):
     """Lay the images' values side by side; lanes without an image are zero."""
     region, channels, rows, columns, plane, row = entry
     if row == columns and plane == rows * columns:  # one run of neighbours
-        load_run(x, work, region, 0, channels * rows * columns, first, last, width)
-        return
+        channels, rows, columns = 1, 1, channels * rows * columns
     for c in range(channels):
         for y in range(rows):
             load_run(x, work, region + c * plane + y * row, (c * rows + y) * columns, columns, first, last, width)

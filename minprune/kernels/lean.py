@@ -16,12 +16,12 @@ is the same product with the weight by columns.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
-from minprune.kernels.compile import FOUR, PAIR, F, H, I, N, X, apart, inline, kernel
+from minprune.kernels.compile import FOUR, PAIR, F, H, I, N, X, apart, inline
+from minprune.kernels.crew import kernel, part, share
 from minprune.kernels.host import HOST
 from minprune.kernels.micro import LANES, NO_FLOOR, dot_block, sparse_row
-from minprune.kernels.products import ceil_div, part
+from minprune.kernels.products import ceil_div
 
 PLACES = HOST.places
 DOT_TAPS = HOST.dot_taps
@@ -52,20 +52,20 @@ def sparse_places(x, x_at, x_step, out, out_at, out_step, places, offsets, width
 
 
 @kernel
-def gather(w, index, values, parts):
+def gather(turn, w, index, values, parts):
     """values = w[index]."""
     tasks = min(parts, index.size)
-    for task in prange(tasks):
+    for task in share(turn, tasks):
         for p in range(part(task, tasks, index.size), part(task + 1, tasks, index.size)):
             values[p] = w[index[p]]
 
 
 @kernel
-def point_forward(x, taps, values, starts, bias, out, width, threads):
+def point_forward(turn, x, taps, values, starts, bias, out, width, threads):
     """y (O, width) of x (K, width); the weights of row o in block b of x are starts[b · O + o] <= p < starts[b · O + o + 1]."""
     strips = ceil_div(width, STRIP * LANES)
     bands = min(ceil_div(threads, strips), bias.size)
-    for task in prange(strips * bands):
+    for task in share(turn, strips * bands):
         strip, band = task // bands, task % bands
         vectors = part(strip, strips, width // LANES), part(strip + 1, strips, width // LANES)
         rows = part(band, bands, bias.size), part(band + 1, bands, bias.size)
@@ -84,11 +84,11 @@ def point_forward_task(x, taps, values, starts, bias, out, rows, vectors, width)
 
 
 @kernel
-def forward(x, offsets, values, starts, bias, out, image, width, parts):
+def forward(turn, x, offsets, values, starts, bias, out, image, width, parts):
     """y (O, Y, X, width), flat; ``image`` is (Y, X, rows apart, columns apart) as in ``products``."""
     bands = min(image[0], parts)
     blocks = min(ceil_div(parts, bands), bias.size)
-    for task in prange(bands * blocks):
+    for task in share(turn, bands * blocks):
         band, block = task // blocks, task % blocks
         rows = part(band, bands, image[0]), part(band + 1, bands, image[0])
         outputs = part(block, blocks, bias.size), part(block + 1, blocks, bias.size)
@@ -107,11 +107,11 @@ def forward_task(x, offsets, values, starts, bias, out, rows, outputs, image, wi
 
 
 @kernel
-def input_grad(dy, planes, values, starts, dx, taps, per_channel, plane, image, width, parts):
+def input_grad(turn, dy, planes, values, starts, dx, taps, per_channel, plane, image, width, parts):
     """dx, set to zero and summed up; ``planes`` are where the planes of dy begin that belong to each value, column by column."""
     channels = taps.size // per_channel
     tasks = min(parts, channels)
-    for task in prange(tasks):
+    for task in share(turn, tasks):
         chosen = part(task, tasks, channels), part(task + 1, tasks, channels)
         input_grad_task(dy, planes, values, starts, dx, taps, chosen, per_channel, plane, image, width)
 
@@ -134,11 +134,11 @@ def input_grad_task(dy, planes, values, starts, dx, taps, channels, per_channel,
 
 
 @kernel
-def weight_grad(x, offsets, index, starts, dy, grads, dw, image, width, parts):
+def weight_grad(turn, x, offsets, index, starts, dy, grads, dw, image, width, parts):
     """dw, zero but at ``index``, where the kept weights lie; ``grads`` is memory for their gradients in a row."""
     outputs = starts.size - 1
     tasks = min(parts, outputs)
-    for task in prange(tasks):
+    for task in share(turn, tasks):
         first, last = part(task, tasks, outputs), part(task + 1, tasks, outputs)
         weight_grad_task(x, offsets, starts, dy, grads, first, last, image, width)
         spread(grads, index, dw, starts, first, last)

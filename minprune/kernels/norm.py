@@ -6,15 +6,14 @@ While training, three passes over a channel that stays in the cache: mean, varia
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
-from minprune.kernels.compile import summing_kernel
+from minprune.kernels.crew import share, summing_kernel
 
 
 @summing_kernel
-def statistics(x, mean, var, plane, n, width):
+def statistics(turn, x, mean, var, plane, n, width):
     """Mean and (biased) variance of each channel over positions and images."""
-    for c in prange(mean.size):
+    for c in share(turn, mean.size):
         total = 0.0
         for p in range(plane):
             at = (c * plane + p) * width
@@ -34,9 +33,9 @@ def statistics(x, mean, var, plane, n, width):
 
 
 @summing_kernel
-def normalise(x, out, scale, shift, plane, n, width):
+def normalise(turn, x, out, scale, shift, plane, n, width):
     """out = scale · x + shift per channel; zero in the padding lanes."""
-    for c in prange(scale.size):
+    for c in share(turn, scale.size):
         a, b = scale[c], shift[c]
         for p in range(plane):
             at = (c * plane + p) * width
@@ -48,9 +47,9 @@ def normalise(x, out, scale, shift, plane, n, width):
 
 
 @summing_kernel
-def sums(grad, x, mean, inv_std, dweight, dbias, plane, n, width):
+def sums(turn, grad, x, mean, inv_std, dweight, dbias, plane, n, width):
     """dγ = Σ dy · x̂ and dβ = Σ dy of each channel, with x̂ = (x − mean) · inv_std."""
-    for c in prange(mean.size):
+    for c in share(turn, mean.size):
         m, with_x, alone = mean[c], 0.0, 0.0
         for p in range(plane):
             at = (c * plane + p) * width
@@ -65,9 +64,9 @@ def sums(grad, x, mean, inv_std, dweight, dbias, plane, n, width):
 
 
 @summing_kernel
-def input_grad(grad, x, dx, factor, slope, offset, plane, n, width):
+def input_grad(turn, grad, x, dx, factor, slope, offset, plane, n, width):
     """dx = factor · dy + slope · x + offset per channel; zero in the padding lanes."""
-    for c in prange(factor.size):
+    for c in share(turn, factor.size):
         f, s, o = factor[c], slope[c], offset[c]
         for p in range(plane):
             at = (c * plane + p) * width

@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
-from minprune.kernels.compile import PAIR, B, F, N, apart, inline, kernel
+from minprune.kernels.compile import PAIR, B, F, N, apart, inline
+from minprune.kernels.crew import kernel, share
 from minprune.kernels.elementwise import clear
 from minprune.kernels.micro import max_and_winner
 
 
 @kernel
-def maximum(x, out, winner, C, image, places, window, stride, width):
+def maximum(turn, x, out, winner, C, image, places, window, stride, width):
     """The largest element of each window, NaN if there is one; ``winner`` is its number in reading order, the first of equals."""
-    for c in prange(C):
+    for c in share(turn, C):
         channel_maximum(c, x, out, winner, image, places, window, stride, width)
 
 
@@ -31,9 +31,9 @@ def channel_maximum(c, x, out, winner, image, places, window, stride, width):
 
 
 @kernel
-def maximum_grad(grad, winner, dx, C, image, places, window, stride, width):
+def maximum_grad(turn, grad, winner, dx, C, image, places, window, stride, width):
     """Each window's gradient goes to its winner."""
-    for c in prange(C):
+    for c in share(turn, C):
         channel_maximum_grad(c, grad, winner, dx, image, places, window, stride, width)
 
 
@@ -60,9 +60,9 @@ def channel_maximum_grad(c, grad, winner, dx, image, places, window, stride, wid
 
 
 @kernel
-def mean(x, out, C, image, places, window, stride, width):
+def mean(turn, x, out, C, image, places, window, stride, width):
     """The mean of each window."""
-    for c in prange(C):
+    for c in share(turn, C):
         channel_mean(c, x, out, image, places, window, stride, width)
 
 
@@ -86,9 +86,9 @@ def channel_mean(c, x, out, image, places, window, stride, width):
 
 
 @kernel
-def mean_grad(grad, dx, C, image, places, window, stride, width):
+def mean_grad(turn, grad, dx, C, image, places, window, stride, width):
     """Each element of a window gets an equal share of its gradient."""
-    for c in prange(C):
+    for c in share(turn, C):
         channel_mean_grad(c, grad, dx, image, places, window, stride, width)
 
 

@@ -15,9 +15,8 @@ channels, the weight gradient by blocks of weights. ``parts`` is how many tasks 
 
 from __future__ import annotations
 
-from numba import prange
-
-from minprune.kernels.compile import FOUR, PAIR, F, I, N, apart, inline, kernel
+from minprune.kernels.compile import FOUR, PAIR, F, I, N, apart, inline
+from minprune.kernels.crew import kernel, part, share
 from minprune.kernels.host import HOST
 from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, dot_block
 
@@ -43,23 +42,17 @@ def rows_of(vectors):
 
 
 @inline
-def part(i, parts, size):
-    """Where the i-th of ``parts`` nearly equal parts of ``size`` things starts."""
-    return i * size // parts
-
-
-@inline
 def ceil_div(a, b):
     """a / b, rounded up."""
     return (a + b - 1) // b
 
 
 @kernel
-def forward(x, taps, w, bias, out, planes, image, width, parts):
+def forward(turn, x, taps, w, bias, out, planes, image, width, parts):
     """y of a convolution or Dense layer. ``planes[o]`` is where output o's plane starts; ``image`` is (Y, X, rows apart, columns apart)."""
     bands = min(image[0], parts)
     blocks = min(ceil_div(parts, bands), ceil_div(planes.size, ROWS))
-    for task in prange(bands * blocks):
+    for task in share(turn, bands * blocks):
         band, block = task // blocks, task % blocks
         rows = part(band, bands, image[0]), part(band + 1, bands, image[0])
         outputs = part(block, blocks, planes.size), part(block + 1, blocks, planes.size)
@@ -86,12 +79,12 @@ def forward_task(x, taps, w, bias, out, planes, rows, outputs, image, width):
 
 
 @kernel
-def input_grad(dy, planes, w, dx, taps, per_channel, plane, image, width, parts):
+def input_grad(turn, dy, planes, w, dx, taps, per_channel, plane, image, width, parts):
     """dx, set to zero and summed up; ``per_channel`` taps belong to a channel, whose image has ``plane`` positions."""
     channels = taps.size // per_channel
     groups = ceil_div(width, GROUP)
     ranges = min(ceil_div(parts, groups), channels)
-    for task in prange(groups * ranges):
+    for task in share(turn, groups * ranges):
         group, i = task // ranges, task % ranges
         lanes = group * GROUP, min((group + 1) * GROUP, width)
         input_grad_task(
@@ -123,11 +116,11 @@ def input_grad_task(dy, planes, w, dx, taps, channels, lanes, per_channel, plane
 
 
 @kernel
-def weight_grad(x, taps, dy, dw, image, width, parts):
+def weight_grad(turn, x, taps, dy, dw, image, width, parts):
     """dw of a convolution: dot products over all places and images."""
     blocks = ceil_div(dw.size // taps.size, DOT_ROWS) * ceil_div(taps.size, DOT_TAPS)
     tasks = min(parts, blocks)
-    for task in prange(tasks):
+    for task in share(turn, tasks):
         weight_grad_task(x, taps, dy, dw, (part(task, tasks, blocks), part(task + 1, tasks, blocks)), image, width)
 
 
@@ -154,10 +147,10 @@ def weight_grad_task(x, taps, dy, dw, blocks, image, width):
 
 
 @kernel
-def outer(x, dy, dw, each, rows_at, zeros, width, parts):
+def outer(turn, x, dy, dw, each, rows_at, zeros, width, parts):
     """dw (O, C) of a Dense layer from the inputs x (N, C), one after another, and dy in lanes: Σ_n dy[o, n] · x[n]. C is at least LANES."""
     tasks = min(parts, ceil_div(rows_at.size, ROWS))
-    for task in prange(tasks):
+    for task in share(turn, tasks):
         outer_task(x, dy, dw, each, rows_at, zeros, (part(task, tasks, rows_at.size), part(task + 1, tasks, rows_at.size)), width)
 
 

@@ -6,9 +6,10 @@ A masked weight and everything remembered of it are set to zero, whatever they w
 from __future__ import annotations
 
 import numpy as np
-from numba import prange, types
+from numba import types
 
-from minprune.kernels.compile import MASK, F, X, apart, inline, kernel
+from minprune.kernels.compile import MASK, F, X, apart, inline
+from minprune.kernels.crew import kernel, share
 
 CHUNK = 1 << 12  # weights of a task: few enough that a second pass over them finds them in the cache
 
@@ -21,12 +22,12 @@ def clear_pruned(a, keep):
 
 
 @kernel
-def sgd(p, grad, velocity, keep, rates, nesterov, first):
+def sgd(turn, p, grad, velocity, keep, rates, nesterov, first):
     """g ← grad + λ w; v ← μ v + g (v ← g in the first step); w ← w − lr · (v, or g + μ v with Nesterov).
 
     ``rates`` is (lr, μ, λ); ``velocity`` is empty where μ is 0.
     """
-    for task in prange((p.size + CHUNK - 1) // CHUNK):
+    for task in share(turn, (p.size + CHUNK - 1) // CHUNK):
         part = slice(task * CHUNK, min((task + 1) * CHUNK, p.size))
         sgd_part(p[part], grad[part], velocity[part], keep[part], rates, nesterov, first)
 
@@ -52,13 +53,13 @@ def sgd_part(p, grad, velocity, keep, rates, nesterov, first):
 
 
 @kernel
-def adam(p, grad, mean, square, keep, step, betas, decays):
+def adam(turn, p, grad, mean, square, keep, step, betas, decays):
     """m ← m + (1−β₁)(g − m); s ← β₂ s + (1−β₂) g²; w ← w − step · m / (√s / √(1−β₂ᵗ) + ε).
 
     ``step`` is (lr / (1−β₁ᵗ), √(1−β₂ᵗ), ε), ``betas`` is (1−β₁, β₂, 1−β₂), and ``decays`` what is added to the gradient per weight, and
     what the weights are multiplied with first.
     """
-    for task in prange((p.size + CHUNK - 1) // CHUNK):
+    for task in share(turn, (p.size + CHUNK - 1) // CHUNK):
         part = slice(task * CHUNK, min((task + 1) * CHUNK, p.size))
         adam_part(p[part], grad[part], mean[part], square[part], keep[part], step, betas, decays)
 

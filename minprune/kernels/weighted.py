@@ -9,6 +9,7 @@ import numpy as np
 from numba import types
 
 from minprune.kernels.compile import B, F, I, N, apart, inline, summing_inline
+from minprune.kernels.crew import part
 from minprune.kernels.fields import (
     BIAS_AT,
     CHANNELS,
@@ -42,7 +43,7 @@ from minprune.kernels.host import HOST
 from minprune.kernels.lean import sparse_run
 from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, max_pairs, max_row
 from minprune.kernels.pattern import HEIGHT, pattern_block, tap_pattern_block
-from minprune.kernels.products import ceil_div, part, rows_of, vectors_at
+from minprune.kernels.products import ceil_div, rows_of, vectors_at
 
 STEP = types.intp[::1]
 ROWS = HOST.rows(HOST.widest)

@@ -93,10 +93,7 @@ class Engine:
         layout = self._layout(n, parallel.threads() if parallel.may_run_parallel() else 1)
         work = self._workspace(layout)
         p, (width, workers) = self._program, layout
-        if workers > 1:
-            machine.run(batch, flat, work, p.steps, p.arrays, p.entry, p.exits, width, workers)
-        else:
-            machine.run.serial(batch, flat, work, p.steps, p.arrays, p.entry, p.exits, width, workers)
+        machine.run(batch, flat, work, p.steps, p.arrays, p.entry, p.exits, width, most=workers)
         self._idle.append((layout, work))
         if out is not None:
             return out
