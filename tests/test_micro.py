@@ -12,7 +12,7 @@ from tests.oracles import oracle
 oracle("numba")
 from numba import njit  # noqa: E402
 
-from minprune.kernels import micro  # noqa: E402 (needs numba)
+from minprune.kernels import maxima, micro  # noqa: E402 (needs numba)
 from minprune.kernels.host import VECTORS  # noqa: E402
 
 Array = np.ndarray
@@ -36,23 +36,28 @@ def sparse_row(places, x, x_at, x_step, offset, width, value, lo, hi, start, fro
 
 
 @njit
+def sparse_dot(x, x_at, offset, value, lo, hi):
+    return micro.sparse_dot(x, x_at, offset, value, lo, hi)
+
+
+@njit
 def dot_block(rows, taps, x, x_at, offset, offset_at, width, dy, dy_at, dy_row, pages, lines, runs, add, out, out_at, out_row):
     micro.dot_block(rows, taps, x, x_at, offset, offset_at, width, dy, dy_at, dy_row, pages, lines, runs, add, out, out_at, out_row)
 
 
 @njit
 def max_and_winner(window_y, window_x, x, x_at, x_row, x_step, width, out, winner, out_at):
-    micro.max_and_winner(window_y, window_x, x, x_at, x_row, x_step, width, out, winner, out_at)
+    maxima.max_and_winner(window_y, window_x, x, x_at, x_row, x_step, width, out, winner, out_at)
 
 
 @njit
 def max_row(columns, vectors, x, x_at, window_y, window_x, x_row, x_step, out, out_at, out_step):
-    micro.max_row(columns, vectors, x, x_at, window_y, window_x, x_row, x_step, out, out_at, out_step)
+    maxima.max_row(columns, vectors, x, x_at, window_y, window_x, x_row, x_step, out, out_at, out_step)
 
 
 @njit
 def max_pairs(upper, lower, count, x, out, out_at):
-    micro.max_pairs(upper, lower, count, x, out, out_at)
+    maxima.max_pairs(upper, lower, count, x, out, out_at)
 
 
 @njit
@@ -137,6 +142,23 @@ def test_sparse_row_is_its_loop_from_a_number_and_from_memory(count: int, dtype:
         hi = lo + count
         sparse_row(places, x, x_at, x_step, offset, width, value, lo, hi, start, int(remembers), floor, out, out_at, out_step)
         assert_close(out, expected, f"{places} places, floor {floor}, from memory {remembers}")
+
+
+@pytest.mark.parametrize("dtype", OFFSETS)
+def test_sparse_dot_is_its_sum_for_every_rest(dtype: type) -> None:
+    lo, x_at, x = 3, 6, normal(1, 100)
+    for count in range(3 * 2 * LANES):
+        offset = np.random.default_rng(count).integers(0, 94, lo + count + 1).astype(dtype)
+        value, kept = normal(2, lo + count + 1), slice(lo, lo + count)
+        expected = value[kept].astype(float) @ x[x_at + offset[kept]]
+        assert sparse_dot(x, x_at, offset, value, lo, lo + count) == pytest.approx(expected, rel=1e-5, abs=2e-5), count
+        outside = np.full_like(x, np.nan)  # only what is kept is read
+        outside[x_at + offset[kept]] = x[x_at + offset[kept]]
+        assert sparse_dot(outside, x_at, offset, value, lo, lo + count) == pytest.approx(expected, rel=1e-5, abs=2e-5), count
+        for spoiler in (np.nan, np.inf) if count else ():
+            x_spoilt = x.copy()
+            x_spoilt[x_at + offset[lo + count // 2]] = spoiler
+            assert not np.isfinite(sparse_dot(x_spoilt, x_at, offset, value, lo, lo + count)), count
 
 
 @pytest.mark.parametrize(("pages", "lines", "runs"), [(0, 2, 1), (2, 0, 3), (3, 1, 0), (1, 1, 1), (2, 3, 2), (1, 4, 5)])

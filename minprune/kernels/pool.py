@@ -10,7 +10,7 @@ import numpy as np
 from minprune.kernels.compile import PAIR, B, F, N, apart, inline
 from minprune.kernels.crew import kernel, share
 from minprune.kernels.elementwise import clear
-from minprune.kernels.micro import max_and_winner
+from minprune.kernels.maxima import max_and_winner
 
 
 @kernel

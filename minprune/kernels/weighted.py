@@ -12,7 +12,6 @@ from minprune.kernels.compile import B, F, I, N, apart, inline, summing_inline
 from minprune.kernels.crew import part
 from minprune.kernels.fields import (
     BIAS_AT,
-    CHANNELS,
     KEEP,
     KEPT,
     KIND,
@@ -41,7 +40,8 @@ from minprune.kernels.fields import (
 )
 from minprune.kernels.host import HOST
 from minprune.kernels.lean import sparse_run
-from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, max_pairs, max_row
+from minprune.kernels.maxima import max_pairs, max_row
+from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, sparse_dot
 from minprune.kernels.pattern import HEIGHT, pattern_block, tap_pattern_block
 from minprune.kernels.products import ceil_div, rows_of, vectors_at
 
@@ -174,19 +174,10 @@ def sparse_linear(step, work, values, offsets, starts, biases, width):
         at = step[STARTS_AT] + o
         lo, hi, bias = step[VALUES_AT] + starts[at], step[VALUES_AT] + starts[at + 1], biases[step[BIAS_AT] + o]
         if width == 1:
-            total = bias + gather_dot(work[source : source + step[CHANNELS]], values[lo:hi], offsets[lo:hi])
+            total = bias + sparse_dot(work, source, offsets, values, lo, hi)
             work[target + o] = floor if total < floor else total
         else:
             sparse_run(work, source, work, target + o * width, width // LANES, offsets, width, values, lo, hi, bias, 0, floor)
-
-
-@summing_inline
-def gather_dot(x, values, offsets):
-    """Σ values[p] · x[offsets[p]]."""
-    total = np.float32(0)
-    for p in range(values.size):
-        total += values[p] * x[offsets[p]]
-    return total
 
 
 @apart((STEP, F, F, B, F, I, N))
