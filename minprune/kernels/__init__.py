@@ -30,6 +30,6 @@ loops do not keep a block of sums in registers; measured, that is 20 times slowe
 **Stay in the cache.** At this speed memory is the limit: loops are nested so that what was loaded is used up before it is pushed out.
 
 Read ``host`` (how wide is a register here), ``ir`` (a vocabulary), ``micro`` (the three), ``compile`` (from function to machine code,
-cache), ``crew`` (many threads), then ``products``, and the rest in any order. Who calls them and lays out memory for them is ``fast``; their slow twins
-are ``plain``.
+cache), ``crew`` (many threads), then ``products``, and the rest in any order. Who calls them and lays out memory for them is ``fast``;
+their slow twins are ``plain``.
 """
