@@ -29,10 +29,9 @@ from numba.extending import intrinsic
 
 from minprune.version import __version__
 
-INNER = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # of a function that only other machine code calls
 ANY_ORDER = {"reassoc", "contract"}  # of additions: sums run in vectors; NaN and infinity stay what they are
-# Types of arguments, for ``apart``: flat arrays of float32, int32, 16 bits and bytes, a mask; whole numbers, alone or
-# several of them; a float32 number.
+# Types of arguments, for ``apart``: flat arrays of float32, int32, 16 bits and bytes, a mask; whole numbers, alone or several of them; a
+# float32 number.
 F, I, H, B, MASK = types.float32[::1], types.int32[::1], types.uint16[::1], types.uint8[::1], types.boolean[::1]
 N, X = types.intp, types.float32
 PAIR, FOUR = types.UniTuple(N, 2), types.UniTuple(N, 4)
@@ -79,7 +78,7 @@ def compiled(function: Callable[..., None], kind: str, **options: Any) -> Any:
     folder = cache_folder()
     kept, config.CACHE_DIR = config.CACHE_DIR, str(folder / kind) if folder else config.CACHE_DIR
     try:
-        return numba.njit(cache=folder is not None, error_model="numpy", **{"nogil": True} | options)(function)
+        return numba.njit(nogil=True, cache=folder is not None, error_model="numpy", **options)(function)
     finally:
         config.CACHE_DIR = kept
 
@@ -101,7 +100,7 @@ def apart(*signatures: tuple[types.Type, ...]) -> Callable[[Callable[..., None]]
         def load() -> Any:
             """Compile it, or load it from the cache, and make its addresses known by their names."""
             load_apart(function)
-            dispatcher = compiled(function, "apart", **INNER)
+            dispatcher = compiled(function, "apart")
             for signature, symbol in symbols.items():
                 name_machine_code(dispatcher, signature, symbol)
             return dispatcher  # keeps the machine code alive
@@ -154,9 +153,9 @@ def _is_read_only(given: types.Type, wanted: types.Type) -> bool:
 
 def inline(function: Callable[..., Any]) -> Any:
     """A helper that kernels call."""
-    return numba.njit(error_model="numpy", **INNER)(function)
+    return numba.njit(nogil=True, error_model="numpy")(function)
 
 
 def summing_inline(function: Callable[..., Any]) -> Any:
-    """A helper whose sums may be taken in any order; see ``summing_kernel``."""
-    return numba.njit(error_model="numpy", fastmath=ANY_ORDER, **INNER)(function)
+    """A helper whose sums may be taken in any order; see ``crew.summing_kernel``."""
+    return numba.njit(nogil=True, error_model="numpy", fastmath=ANY_ORDER)(function)

@@ -35,7 +35,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minprune import parallel
-from minprune.kernels.compile import ANY_ORDER, INNER, N, announce, call_by_name, compiled, inline, load_apart, name_machine_code
+from minprune.kernels.compile import N, announce, call_by_name, compiled, inline, load_apart, name_machine_code, summing_inline
 from minprune.kernels.ir import I64, constant
 
 WORTH_SHARING = 20_000  # nanoseconds of work
@@ -91,34 +91,33 @@ def _count(typing, counters, whose):
 class Kernel:
     """A function of a turn, flat arrays and numbers; called without the turn. See ``kernel``."""
 
-    def __init__(self, function: Callable[..., None], fastmath: set[str]) -> None:
-        self.__doc__ = function.__doc__
-        self._function, self._fastmath = function, fastmath
+    def __init__(self, body: Any) -> None:
+        self.__doc__ = body.__doc__
+        self._body = body
 
     @cached_property
     def _launch(self) -> Any:
         """``_launch_form`` of this kernel, and under its name, by which the cache finds it."""
+        announce()
         _load_crew()
-        load_apart(self._function)
-        body = numba.njit(error_model="numpy", fastmath=self._fastmath, **INNER)(self._function)
-        here = self._function.__code__
+        function = self._body.py_func
+        load_apart(function)
+        here = function.__code__
         code = _launch_form.__code__.replace(co_filename=here.co_filename, co_firstlineno=here.co_firstlineno, co_name=here.co_name)
-        launch = FunctionType(code, {"run": _runner(body)}, here.co_name)
-        launch.__qualname__, launch.__module__ = self._function.__qualname__, self._function.__module__
+        launch = FunctionType(code, {"run": _runner(self._body)}, here.co_name)
+        launch.__qualname__, launch.__module__ = function.__qualname__, function.__module__
         return compiled(launch, "kernel")
 
     def serial(self, *arguments: Any) -> None:
         """Run on this thread alone."""
-        announce()
         self._launch(1, *arguments)
 
     def __call__(self, *arguments: Any, work: float = math.inf, most: int | None = None) -> None:
         """Run on all threads, or on ``most``; on one where the ``work`` (nanoseconds of one core, roughly) is not worth waking others."""
-        n = min(parallel.threads(), most or parallel.threads())
+        n = parallel.threads() if most is None else min(most, parallel.threads())
         if n == 1 or work < WORTH_SHARING or not parallel.may_run_parallel():
             self.serial(*arguments)
             return
-        announce()
         _tell_numba(n)
         if _pool_is_shared():
             self._launch(n, *arguments)
@@ -129,12 +128,12 @@ class Kernel:
 
 def kernel(function: Callable[..., None]) -> Kernel:
     """Make a kernel of a function that writes its results into arrays it is given, task by task; see above."""
-    return Kernel(function, fastmath=set())
+    return Kernel(inline(function))
 
 
 def summing_kernel(function: Callable[..., None]) -> Kernel:
     """The same for a function whose sums may be taken in any order, so that they run in vectors. NaN and infinity stay what they are."""
-    return Kernel(function, fastmath=ANY_ORDER)
+    return Kernel(summing_inline(function))
 
 
 def _launch_form(threads, *arguments):
