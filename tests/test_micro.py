@@ -36,6 +36,11 @@ def sparse_row(places, x, x_at, x_step, offset, width, value, lo, hi, start, fro
 
 
 @njit
+def sparse_window(windows, vectors, x, x_at, x_row, offset, width, value, lo, hi, start, floor, out, out_at):
+    micro.sparse_window(windows, vectors, x, x_at, x_row, offset, width, value, lo, hi, start, floor, out, out_at)
+
+
+@njit
 def sparse_dot(x, x_at, offset, value, lo, hi):
     return micro.sparse_dot(x, x_at, offset, value, lo, hi)
 
@@ -142,6 +147,30 @@ def test_sparse_row_is_its_loop_from_a_number_and_from_memory(count: int, dtype:
         hi = lo + count
         sparse_row(places, x, x_at, x_step, offset, width, value, lo, hi, start, int(remembers), floor, out, out_at, out_step)
         assert_close(out, expected, f"{places} places, floor {floor}, from memory {remembers}")
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("dtype", OFFSETS)
+@pytest.mark.parametrize("count", COUNTS)
+def test_sparse_window_is_the_largest_of_its_four_rows_and_nan_wins(count: int, dtype: type, broken: bool) -> None:
+    lo, x_at, out_at, start, x_row = 3, 6, 9, np.float32(0.3), 75 * LANES
+    offset = np.random.default_rng(count).integers(0, 9, lo + count + 1).astype(dtype)
+    value, hi = normal(2, lo + count + 1), lo + count
+    for (windows, vectors), floor in product(micro.WINDOW_BLOCKS.values(), FLOORS):
+        lanes, width = vectors * LANES, vectors * LANES + 2
+        x = normal(1, x_at + (10 + 2 * windows) * width + x_row)
+        x = spoilt(x, count, 0.02) if broken else x
+        out = untouched(out_at + (windows + 1) * width)
+        expected = out.copy()
+        for q in range(windows):
+            sums = np.full((4, lanes), start, float)
+            for place, p in product(range(4), range(lo, hi)):
+                at = x_at + int(offset[p]) * width + place // 2 * x_row + (2 * q + place % 2) * width
+                with np.errstate(invalid="ignore"):  # infinities of both signs
+                    sums[place] += float(value[p]) * x[at : at + lanes]
+            expected[out_at + q * width : out_at + q * width + lanes] = np.maximum(sums.max(axis=0), floor)
+        sparse_window(windows, vectors, x, x_at, x_row, offset, width, value, lo, hi, start, floor, out, out_at)
+        assert_close(out, expected, f"{windows} windows, {vectors} vectors, floor {floor}")
 
 
 @pytest.mark.parametrize("dtype", OFFSETS)
@@ -283,5 +312,6 @@ def test_a_block_of_a_size_that_has_no_code_does_nothing() -> None:
     numbers, table = np.ones(1, np.float32), np.zeros(1, np.int32)
     dense_block(1, 3, x, 0, table, LANES, 1, numbers, 0, (0, 0), numbers, 0, FLOORS[0], out, 0, table, 0)
     sparse_row(99, x, 0, 0, table, LANES, numbers, 0, 1, np.float32(1), 0, FLOORS[0], out, 0, LANES)
+    sparse_window(9, 1, x, 0, LANES, table, LANES, numbers, 0, 1, np.float32(1), FLOORS[0], out, 0)
     max_row(1, 3, x, 0, 1, 1, LANES, LANES, out, 0, LANES)
     np.testing.assert_array_equal(out, UNTOUCHED)

@@ -23,13 +23,14 @@ over k, and a Dense layer is the case of a single place. A sparse filter has a s
 **Keep the sums in registers, and use what you load more than once.** The loop above loads a position for every multiplication, and a
 processor that can do two of each in a cycle then has nothing to spare. So ``micro.dense_block`` keeps 6 outputs x 4 registers of images
 going at once: each position is loaded once and used for 6 outputs. A sparse row cannot share its loads with other outputs, since each has
-weights elsewhere; ``micro.sparse_row`` shares the weight instead, over neighbouring places. ``micro.dot_block`` sums over places and
-images, for the weight gradient: 5 outputs x 5 taps at once. These three are written in LLVM's language (``ir``), because numba's own
+weights elsewhere; ``micro.sparse_row`` shares the weight instead, over neighbouring places, and where pooling follows,
+``micro.sparse_window`` over those of a window, of which only the largest leaves the registers. ``micro.dot_block`` sums over places and
+images, for the weight gradient: 5 outputs x 5 taps at once. These are written in LLVM's language (``ir``), because numba's own
 loops do not keep a block of sums in registers; measured, that is 20 times slower. Everything around them is ordinary numba.
 
 **Stay in the cache.** At this speed memory is the limit: loops are nested so that what was loaded is used up before it is pushed out.
 
-Read ``host`` (how wide is a register here), ``ir`` (a vocabulary), ``micro`` (the three), ``compile`` (from function to machine code,
+Read ``host`` (how wide is a register here), ``ir`` (a vocabulary), ``micro`` (these loops), ``compile`` (from function to machine code,
 cache), ``crew`` (many threads), then ``products``, and the rest in any order. Who calls them and lays out memory for them is ``fast``;
 their slow twins are ``plain``.
 """

@@ -33,6 +33,10 @@ class Host:
         """The most rows of a dense block that is ``vectors`` wide."""
         return min(6, self.tile // vectors)
 
+    def windows(self, vectors: int) -> int:
+        """The most windows of 2 x 2 places of a sparse row that is ``vectors`` wide."""
+        return self.places // (4 * vectors)
+
 
 def detect() -> Host:
     """The block sizes for the processor that numba compiles for."""

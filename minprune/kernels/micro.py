@@ -5,6 +5,7 @@ on as many images as a vector has lanes.
 
     dense_block    out[i] = start[i] + Σ_k w[i, k] · x[offset[k]]           for a block of outputs i
     sparse_row     out[t] = start + Σ_p value[p] · x[offset[p] + t]         for one output at places t, over its kept weights p
+    sparse_window  the largest of the four sums of a window of 2 x 2 such places, for a few windows side by side
     sparse_dot     Σ_p value[p] · x[offset[p]]                              for one output and one image: no lanes to march in
     dot_block      out[i, j] = Σ dy[i] · x[offset[j]]                       over places and images, for a block of weights (i, j)
 
@@ -28,6 +29,7 @@ N = types.intp
 NO_FLOOR = float("-inf")  # as ``floor``: no ReLU
 DENSE_BLOCKS = {100 * rows + vectors: (rows, vectors) for vectors in VECTORS for rows in range(1, HOST.rows(vectors) + 1)}
 SPARSE_BLOCKS = range(1, HOST.places + 1)
+WINDOW_BLOCKS = {100 * n + vectors: (n, vectors) for vectors in VECTORS for n in range(1, HOST.windows(vectors) + 1)}
 DOT_BLOCKS = {100 * rows + taps: (rows, taps) for rows in range(1, HOST.dot_rows + 1) for taps in range(1, HOST.dot_taps + 1)}
 CHAINS = 8  # sums that must be under way at once to hide the latency of an addition
 
@@ -149,6 +151,44 @@ def sparse_row(typing, places, x, x_at, x_step, offset, width, value, lo, hi, st
                 e.store(e.clamp(s, floor), target)
 
         e.switch(places, SPARSE_BLOCKS, block)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def sparse_window(typing, windows, vectors, x, x_at, x_row, offset, width, value, lo, hi, start, floor, out, out_at):
+    """out[q] = max(floor, the largest of start + Σ_{lo <= p < hi} value[p] · x[offset[p] + t] at the 2 x 2 places t of window q).
+
+    For ``windows`` windows q side by side, ``vectors`` vectors of each. Place (r, s) of window q starts at
+    x_at + r · x_row + (2 · q + s) · width behind x[offset[p]], out[q] at out_at + q · width. NaN wins.
+    """
+    signature = types.void(N, N, x, N, N, offset, N, value, N, N, types.float32, types.float32, out, N)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        e, a = open_block(context, builder, signature, arguments)
+        windows, vectors, x, x_at, x_row, offset, width, value, lo, hi, start, floor, out, out_at = a
+        x, out, start, floor = e.at(x, x_at), e.at(out, out_at), e.splat(start), e.splat(floor)
+
+        def block(case: int) -> None:
+            many, wide = WINDOW_BLOCKS[case]
+            places = [e.times(width, t) for t in range(2 * many)]
+
+            def step(p: Any, sums: list[Any]) -> list[Any]:
+                w = e.splat(e.number(e.at(value, p)))
+                upper = e.at(x, e.times(e.index(e.at(offset, p)), width))
+                corners = [e.at(row, place) for row in (upper, e.at(upper, x_row)) for place in places]
+                xs = [e.load(e.at(corner, j * LANES)) for corner in corners for j in range(wide)]
+                return [e.fma(w, here, s) for here, s in zip(xs, sums, strict=True)]
+
+            sums = e.loop(lo, hi, 1, [start] * (4 * many * wide), step)
+            tall = [e.larger(a, b) for a, b in zip(sums[: len(sums) // 2], sums[len(sums) // 2 :], strict=True)]
+            for q in range(many):
+                for j in range(wide):
+                    left = 2 * q * wide + j
+                    e.store(e.clamp(e.larger(tall[left], tall[left + wide]), floor), e.at(out, places[q], j * LANES))
+
+        e.switch(_key(builder, windows, vectors), list(WINDOW_BLOCKS), block)
         return context.get_dummy_value()
 
     return signature, generate

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from minprune.kernels.compile import B, F, I, N, apart, inline, summing_inline
+from minprune.kernels.compile import B, F, H, I, N, apart, inline, summing_inline
 from minprune.kernels.crew import part
 from minprune.kernels.fields import (
     BIAS_AT,
@@ -41,11 +41,12 @@ from minprune.kernels.fields import (
 from minprune.kernels.host import HOST
 from minprune.kernels.lean import sparse_run
 from minprune.kernels.maxima import max_pairs, max_row
-from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, sparse_dot
+from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, sparse_dot, sparse_window
 from minprune.kernels.pattern import HEIGHT, pattern_block, tap_pattern_block
 from minprune.kernels.products import ceil_div, rows_of, vectors_at
 
 STEP = types.intp[::1]
+MOST = HOST.windows(1)
 ROWS = HOST.rows(HOST.widest)
 NEAR = 1 << 13  # floats of the inputs that a pattern's outputs read before they go on: 32 KiB, two thirds of a first-level cache
 
@@ -58,7 +59,9 @@ def sparse_conv(step, work, values, offsets, starts, biases, width):
     """
     row = step[SOURCE_ROW]
     bands = 1 if width == 1 else step[Y] // step[WINDOW_Y]
-    direct = width > 1 and step[STRIDE_X] == 1 and step[WINDOW_Y] * step[WINDOW_X] == 1
+    near = width > 1 and step[STRIDE_X] == 1  # places are neighbours in memory
+    direct = near and step[WINDOW_Y] * step[WINDOW_X] == 1
+    square = near and step[WINDOW_Y] == 2 and step[WINDOW_X] == 2
     across = ((step[X] - 1) * step[STRIDE_X] + 1) * width  # floats of a row of places
     floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
     for y in range(bands):
@@ -69,6 +72,12 @@ def sparse_conv(step, work, values, offsets, starts, biases, width):
                 vectors = (step[Y] * step[STRIDE_Y] * row + LANES - 1) // LANES
                 sparse_run(work, step[SOURCE], work, step[SCRATCH], vectors, offsets, 1, values, lo, hi, bias, 0, floor)
                 keep(step, work, step[SCRATCH], o, 0, step[Y] // step[WINDOW_Y], width)
+                continue
+            if square:
+                source = (step[SOURCE] + 2 * y * step[STRIDE_Y] * row) * width
+                target = (step[TARGET] + o * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
+                line = step[STRIDE_Y] * row * width
+                sparse_windows(work, source, line, target, step[X] // 2, offsets, width, values, lo, hi, bias, floor)
                 continue
             for r in range(step[WINDOW_Y]):
                 source = (step[SOURCE] + (y * step[WINDOW_Y] + r) * step[STRIDE_Y] * row) * width
@@ -81,6 +90,21 @@ def sparse_conv(step, work, values, offsets, starts, biases, width):
                     sparse_places(work, source, target, step[X], step[STRIDE_X] * width, offsets, width, values, lo, hi, bias, floor)
             if not direct:
                 keep(step, work, step[SCRATCH], o, y, y + 1, width)
+
+
+@apart(*((F, N, N, N, N, offsets, N, F, N, N, types.float32, types.float32) for offsets in (I, H)))
+def sparse_windows(work, source, line, target, windows, offsets, width, values, lo, hi, bias, floor):
+    """The largest of each 2 x 2 places of a sparse row and the next, which is ``line`` floats away; the sums never leave the registers."""
+    lane = 0
+    while lane < width:
+        vectors = min(vectors_at(lane, width), MOST)
+        pieces = ceil_div(windows, MOST // vectors)
+        for i in range(pieces):
+            first = part(i, pieces, windows)
+            many, at = part(i + 1, pieces, windows) - first, first * width + lane
+            here = source + 2 * first * width + lane
+            sparse_window(many, vectors, work, here, line, offsets, width, values, lo, hi, bias, floor, work, target + at)
+        lane += vectors * LANES
 
 
 @inline
