@@ -83,11 +83,13 @@ def compiled(function: Callable[..., None], kind: str, **options: Any) -> Any:
         config.CACHE_DIR = kept
 
 
-def name_machine_code(dispatcher: Any, signature: tuple[types.Type, ...], symbol: str) -> None:
-    """Compile a function for these types, or load it, and make its address known by a name."""
+def name_machine_code(dispatcher: Any, signature: tuple[types.Type, ...], symbol: str) -> int:
+    """Compile a function for these types, or load it, and make its address known by a name; returns the address."""
     dispatcher.compile(types.void(*signature))
     made = dispatcher.overloads[signature]
-    llvm.add_symbol(symbol, made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
+    address = made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
+    llvm.add_symbol(symbol, address)
+    return address
 
 
 def apart(*signatures: tuple[types.Type, ...]) -> Callable[[Callable[..., None]], Any]:
@@ -97,13 +99,11 @@ def apart(*signatures: tuple[types.Type, ...]) -> Callable[[Callable[..., None]]
         symbols = {signature: f"{function.__module__}.{function.__name__} {signature}" for signature in signatures}
 
         @cache
-        def load() -> Any:
-            """Compile it, or load it from the cache, and make its addresses known by their names."""
+        def load() -> tuple[list[int], Any]:
+            """Compile it, or load it from the cache, and make its addresses known by their names. Returns them, and what keeps the code."""
             load_apart(function)
             dispatcher = compiled(function, "apart")
-            for signature, symbol in symbols.items():
-                name_machine_code(dispatcher, signature, symbol)
-            return dispatcher  # keeps the machine code alive
+            return [name_machine_code(dispatcher, signature, symbol) for signature, symbol in symbols.items()], dispatcher
 
         def call(typing: Any, *given: Any) -> Any:
             wanted = next((s for s in signatures if all(_fits(typing, g, w) for g, w in zip(given, s, strict=True))), None)
@@ -125,10 +125,23 @@ def apart(*signatures: tuple[types.Type, ...]) -> Callable[[Callable[..., None]]
     return decorate
 
 
+def address_of(called: Any) -> int:
+    """The address of the machine code of a function ``apart`` that takes one kind of arguments; compiles or loads it."""
+    (address,), _ = called.load_apart()
+    return int(address)
+
+
 def call_by_name(context: Any, builder: Any, symbol: str, wanted: tuple[types.Type, ...], values: list[Any]) -> None:
     """Write a call of what ``name_machine_code`` named."""
     convention = context.call_conv
     callee = cgutils.get_or_insert_function(builder.module, convention.get_function_type(types.none, wanted), symbol)
+    convention.call_function(builder, callee, types.none, wanted, values)
+
+
+def call_by_address(context: Any, builder: Any, address: Any, wanted: tuple[types.Type, ...], values: list[Any]) -> None:
+    """Write a call of the function apart whose address is the value ``address``."""
+    convention = context.call_conv
+    callee = builder.inttoptr(address, convention.get_function_type(types.none, wanted).as_pointer())
     convention.call_function(builder, callee, types.none, wanted, values)
 
 
@@ -154,6 +167,11 @@ def _is_read_only(given: types.Type, wanted: types.Type) -> bool:
 def inline(function: Callable[..., Any]) -> Any:
     """A helper that kernels call."""
     return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+def pasted(function: Callable[..., Any]) -> Any:
+    """A helper whose code stands in that of its caller before LLVM sees it, for a call that LLVM would leave a call."""
+    return numba.njit(nogil=True, error_model="numpy", inline="always")(function)
 
 
 def summing_inline(function: Callable[..., Any]) -> Any:

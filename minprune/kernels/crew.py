@@ -56,6 +56,12 @@ def part(i, parts, size):
 
 
 @inline
+def ceil_div(a, b):
+    """a / b, rounded up: how many parts of size b it takes."""
+    return (a + b - 1) // b
+
+
+@inline
 def take(turn, tasks):
     """A task from 0 to tasks - 1 that no thread has taken yet; -1 where none is left."""
     counters, me, threads = turn

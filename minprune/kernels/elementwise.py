@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minprune.kernels.compile import inline
-from minprune.kernels.crew import kernel, share, summing_kernel
+from minprune.kernels.crew import ceil_div, kernel, share, summing_kernel
 from minprune.kernels.micro import LANES, transpose_block
 
 CHUNK = 1 << 14  # elements of a task
@@ -30,7 +30,7 @@ def copy(a, a_at, out, out_at, count):
 @kernel
 def relu(turn, x, out):
     """max(x, 0); NaN stays NaN."""
-    for task in share(turn, (x.size + CHUNK - 1) // CHUNK):
+    for task in share(turn, ceil_div(x.size, CHUNK)):
         start = task * CHUNK
         xs, ys = x[start : start + CHUNK], out[start : start + CHUNK]
         for i in range(xs.size):
@@ -40,7 +40,7 @@ def relu(turn, x, out):
 @kernel
 def relu_grad(turn, grad, out, dx):
     """dx: the gradient where the output is above zero, or NaN."""
-    for task in share(turn, (grad.size + CHUNK - 1) // CHUNK):
+    for task in share(turn, ceil_div(grad.size, CHUNK)):
         start = task * CHUNK
         gs, ys, ds = grad[start : start + CHUNK], out[start : start + CHUNK], dx[start : start + CHUNK]
         for i in range(gs.size):
@@ -50,7 +50,7 @@ def relu_grad(turn, grad, out, dx):
 @kernel
 def add(turn, a, b, out):
     """a + b."""
-    for task in share(turn, (a.size + CHUNK - 1) // CHUNK):
+    for task in share(turn, ceil_div(a.size, CHUNK)):
         part = slice(task * CHUNK, (task + 1) * CHUNK)
         add_part(a[part], b[part], out[part])
 
@@ -65,7 +65,7 @@ def add_part(a, b, out):
 @kernel
 def masked(turn, a, keep, out):
     """a where ``keep``, else zero."""
-    for task in share(turn, (a.size + CHUNK - 1) // CHUNK):
+    for task in share(turn, ceil_div(a.size, CHUNK)):
         part = slice(task * CHUNK, (task + 1) * CHUNK)
         masked_part(a[part], keep[part], out[part])
 
@@ -80,7 +80,7 @@ def masked_part(a, keep, out):
 @kernel
 def transpose(turn, a, out, rows, columns, a_row, out_row):
     """out[j, i] = a[i, j], a with rows ``a_row`` apart and out with rows ``out_row`` apart; in squares, for the cache's sake."""
-    for task in share(turn, (columns + LANES - 1) // LANES):
+    for task in share(turn, ceil_div(columns, LANES)):
         transpose_columns(a, out, rows, task * LANES, min((task + 1) * LANES, columns), a_row, out_row)
 
 

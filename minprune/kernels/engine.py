@@ -9,97 +9,108 @@ it. Steps read and write regions of a workspace, counted in positions of ``width
 A convolution runs over whole rows of its input, what hangs over at their ends included, into a little scratch memory, output by output;
 what is a place is then kept (and pooled, and clamped by ReLU) on its way to the target. So strides, pooling and both layouts share one
 code.
+
+A step is called at the address of its kind's machine code, so that only the kinds that a program has need be compiled.
 """
 
 from __future__ import annotations
 
-from numba import types
+from typing import Any
 
-from minprune.kernels.compile import B, F, H, I, N, apart, inline
-from minprune.kernels.crew import kernel, share
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+from minprune.kernels.compile import F, N, address_of, apart, call_by_address, inline
+from minprune.kernels.crew import ceil_div, kernel, share
 from minprune.kernels.elementwise import copy
-from minprune.kernels.fields import (
-    DENSE_CONV,
-    DENSE_LINEAR,
-    EXP,
-    INVERSE,
-    KIND,
-    MAX_POOL,
-    MEAN_POOL,
-    PATTERN_CONV,
-    PATTERN_LINEAR,
-    SCALE,
-    SPARSE_CONV,
-    SPARSE_LINEAR,
-    WIDE,
-)
+from minprune.kernels.fields import KIND, KINDS, STEP, Array
 from minprune.kernels.micro import LANES, transpose_block
 from minprune.kernels.unweighted import combine, pool, unary
-from minprune.kernels.weighted import STEP, dense_conv, dense_linear, pattern_linear, sparse_conv, sparse_linear
+from minprune.kernels.weighted import (
+    dense_conv,
+    dense_linear,
+    pattern_conv,
+    pattern_linear,
+    sparse_conv,
+    sparse_linear,
+    wide_sparse_conv,
+    wide_sparse_linear,
+)
 
-ARRAYS = types.Tuple((F, F, H, F, I, I, F, I, B))
 REGION = types.UniTuple(N, 6)
+CODE = {
+    "dense_conv": dense_conv,
+    "sparse_conv": sparse_conv,
+    "wide_sparse_conv": wide_sparse_conv,
+    "pattern_conv": pattern_conv,
+    "dense_linear": dense_linear,
+    "sparse_linear": sparse_linear,
+    "wide_sparse_linear": wide_sparse_linear,
+    "pattern_linear": pattern_linear,
+    "max_pool": pool,
+    "mean_pool": pool,
+    "scale": unary,
+    "exp": unary,
+    "inverse": unary,
+    "add": combine,
+    "mul": combine,
+    "copy": combine,
+}
+
+
+def load_code(steps: Array) -> Array:
+    """For each kind of step the address of its machine code, int64; compiled, or loaded, are those that occur in ``steps``."""
+    code = np.zeros(len(KINDS), np.int64)
+    for kind in np.unique(steps[:, KIND]):
+        code[kind] = address_of(CODE[KINDS[kind]])
+    return code
 
 
 @kernel
-def run(turn, x, out, work, steps, arrays, entry, exits, width):
+def run(turn, x, out, work, steps, code, arrays, entry, exits, width):
     """Carry all images x (N, ...) through the program; flat results go to ``out`` (N, features).
 
-    ``work`` is (threads, floats). ``arrays`` is (dense weights and those of patterns, kept weights with 16-bit offsets, those offsets, the
-    same with 32 bits, row starts, biases, tables, positions of patterns); ``entry`` is the input's (region, channels, rows, columns,
-    plane, row), ``exits`` has a row of the same for every result.
+    ``work`` is (threads, floats), ``code`` of ``load_code``, ``arrays`` a ``fields.Arrays``; ``entry`` is the input's (region, channels,
+    rows, columns, plane, row), ``exits`` has a row of the same for every result.
     """
     n, (_, worker, _) = x.shape[0], turn
-    for panel in share(turn, (n + width - 1) // width):
-        run_panel(x, out, work[worker], steps, arrays, entry, exits, panel * width, min((panel + 1) * width, n), width)
+    for panel in share(turn, ceil_div(n, width)):
+        run_panel(x, out, work[worker], steps, code, arrays, entry, exits, panel * width, min((panel + 1) * width, n), width)
 
 
 @kernel
-def rehearse(turn, work, steps, arrays, width, repeats):
+def rehearse(turn, work, steps, code, arrays, width, repeats):
     """Run the steps on whatever is in the workspace, ``repeats`` times, on one thread: to be timed."""
     for _ in share(turn, repeats):
         for s in range(steps.shape[0]):
-            run_step(steps[s], work, arrays, width)
+            run_step(code[steps[s, KIND]], steps[s], work, arrays, width)
 
 
-@apart((types.float32[:, ::1], types.float32[:, ::1], F, types.intp[:, ::1], ARRAYS, REGION, types.intp[:, ::1], N, N, N))
-def run_panel(x, out, work, steps, arrays, entry, exits, first, last, width):
+@apart(
+    (
+        types.float32[:, ::1], types.float32[:, ::1], F, types.intp[:, ::1], types.intp[::1], STEP[2], REGION, types.intp[:, ::1], N, N, N,
+    )
+)  # fmt: skip
+def run_panel(x, out, work, steps, code, arrays, entry, exits, first, last, width):
     """The images first..last-1, through all steps."""
     load(x, work, entry, first, last, width)
     for s in range(steps.shape[0]):
-        run_step(steps[s], work, arrays, width)
+        run_step(code[steps[s, KIND]], steps[s], work, arrays, width)
     at = 0
     for e in range(exits.shape[0]):
         at = unload(work, out, exits[e], first, last, width, at)
 
 
-@apart((STEP, F, ARRAYS, N))
-def run_step(step, work, arrays, width):
-    """One step, of whatever kind."""
-    dense, narrow, narrow_offsets, wide, wide_offsets, starts, biases, tables, positions = arrays
-    kind = step[KIND]
-    if kind == SPARSE_CONV:
-        if step[WIDE]:
-            sparse_conv(step, work, wide, wide_offsets, starts, biases, width)
-        else:
-            sparse_conv(step, work, narrow, narrow_offsets, starts, biases, width)
-    elif kind in (DENSE_CONV, PATTERN_CONV):
-        dense_conv(step, work, dense, positions, biases, tables, width)
-    elif kind == SPARSE_LINEAR:
-        if step[WIDE]:
-            sparse_linear(step, work, wide, wide_offsets, starts, biases, width)
-        else:
-            sparse_linear(step, work, narrow, narrow_offsets, starts, biases, width)
-    elif kind == DENSE_LINEAR:
-        dense_linear(step, work, dense, biases, tables, width)
-    elif kind == PATTERN_LINEAR:
-        pattern_linear(step, work, dense, positions, biases, tables, width)
-    elif kind in (MAX_POOL, MEAN_POOL):
-        pool(step, work, kind == MEAN_POOL, width)
-    elif kind in (SCALE, EXP, INVERSE):
-        unary(step, work, dense, biases, width)
-    else:
-        combine(step, work, width)
+@intrinsic
+def run_step(typing, address, step, work, arrays, width):
+    """One step, by the machine code at ``address``."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        call_by_address(context, builder, values[0], STEP, values[1:])
+        return context.get_dummy_value()
+
+    return types.void(N, *STEP), generate
 
 
 @inline

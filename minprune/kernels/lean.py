@@ -18,10 +18,9 @@ from __future__ import annotations
 import numpy as np
 
 from minprune.kernels.compile import FOUR, PAIR, F, H, I, N, X, apart, inline
-from minprune.kernels.crew import kernel, part, share
+from minprune.kernels.crew import ceil_div, kernel, part, share
 from minprune.kernels.host import HOST
 from minprune.kernels.micro import LANES, NO_FLOOR, dot_block, sparse_row
-from minprune.kernels.products import ceil_div
 
 PLACES = HOST.places
 DOT_TAPS = HOST.dot_taps

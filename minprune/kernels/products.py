@@ -16,7 +16,7 @@ channels, the weight gradient by blocks of weights. ``parts`` is how many tasks 
 from __future__ import annotations
 
 from minprune.kernels.compile import FOUR, PAIR, F, I, N, apart, inline
-from minprune.kernels.crew import kernel, part, share
+from minprune.kernels.crew import ceil_div, kernel, part, share
 from minprune.kernels.host import HOST
 from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, dot_block
 
@@ -39,12 +39,6 @@ def vectors_at(lane, width):
 def rows_of(vectors):
     """The most rows of a block that is ``vectors`` wide."""
     return ROWS_4 if vectors == 4 else (ROWS_2 if vectors == 2 else ROWS_1)
-
-
-@inline
-def ceil_div(a, b):
-    """a / b, rounded up."""
-    return (a + b - 1) // b
 
 
 @kernel

@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 
 from minprune.kernels.compile import MASK, F, X, apart, inline
-from minprune.kernels.crew import kernel, share
+from minprune.kernels.crew import ceil_div, kernel, share
 
 CHUNK = 1 << 12  # weights of a task: few enough that a second pass over them finds them in the cache
 
@@ -27,7 +27,7 @@ def sgd(turn, p, grad, velocity, keep, rates, nesterov, first):
 
     ``rates`` is (lr, μ, λ); ``velocity`` is empty where μ is 0.
     """
-    for task in share(turn, (p.size + CHUNK - 1) // CHUNK):
+    for task in share(turn, ceil_div(p.size, CHUNK)):
         part = slice(task * CHUNK, min((task + 1) * CHUNK, p.size))
         sgd_part(p[part], grad[part], velocity[part], keep[part], rates, nesterov, first)
 
@@ -59,7 +59,7 @@ def adam(turn, p, grad, mean, square, keep, step, betas, decays):
     ``step`` is (lr / (1−β₁ᵗ), √(1−β₂ᵗ), ε), ``betas`` is (1−β₁, β₂, 1−β₂), and ``decays`` what is added to the gradient per weight, and
     what the weights are multiplied with first.
     """
-    for task in share(turn, (p.size + CHUNK - 1) // CHUNK):
+    for task in share(turn, ceil_div(p.size, CHUNK)):
         part = slice(task * CHUNK, min((task + 1) * CHUNK, p.size))
         adam_part(p[part], grad[part], mean[part], square[part], keep[part], step, betas, decays)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minprune.kernels.compile import inline
+from minprune.kernels.compile import apart, inline
 from minprune.kernels.fields import (
     ADD,
     BIAS_AT,
@@ -13,6 +13,7 @@ from minprune.kernels.fields import (
     EXP,
     INVERSE,
     KIND,
+    MEAN_POOL,
     OTHER,
     OTHER_PLANE,
     OTHER_ROW,
@@ -22,6 +23,7 @@ from minprune.kernels.fields import (
     SOURCE_PLANE,
     SOURCE_ROW,
     SPREAD,
+    STEP,
     STRIDE_X,
     STRIDE_Y,
     TARGET,
@@ -46,9 +48,10 @@ def larger(target, values, first):
             target[i] = values[i] if values[i] > target[i] or values[i] != values[i] else target[i]
 
 
-@inline
-def pool(step, work, mean, width):
+@apart(STEP)
+def pool(step, work, arrays, width):
     """The maximum or the mean of each window; windows may overlap."""
+    mean = step[KIND] == MEAN_POOL
     share = np.float32(1 / (step[WINDOW_Y] * step[WINDOW_X]))
     for c in range(step[CHANNELS]):
         for y in range(step[Y]):
@@ -78,16 +81,16 @@ def clamp(target):
         target[i] = 0 if target[i] < 0 else target[i]
 
 
-@inline
-def unary(step, work, values, biases, width):
+@apart(STEP)
+def unary(step, work, arrays, width):
     """A factor and a shift per channel (a BatchNorm that no convolution could take in; none, with values_at below 0: a mere ReLU); exp; or
     a numerator per channel divided by what is there."""
     for c in range(step[CHANNELS]):
         factor, shift = np.float32(1), np.float32(0)
         if step[KIND] != EXP and step[VALUES_AT] >= 0:
-            factor = values[step[VALUES_AT] + c]
+            factor = arrays.dense[step[VALUES_AT] + c]
         if step[KIND] == SCALE and step[VALUES_AT] >= 0:
-            shift = biases[step[BIAS_AT] + c]
+            shift = arrays.biases[step[BIAS_AT] + c]
         for y in range(step[Y]):
             source = (step[SOURCE] + c * step[SOURCE_PLANE] + y * step[SOURCE_ROW]) * width
             to = (step[TARGET] + c * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
@@ -105,8 +108,8 @@ def unary(step, work, values, biases, width):
                 clamp(target)
 
 
-@inline
-def combine(step, work, width):
+@apart(STEP)
+def combine(step, work, arrays, width):
     """A sum or a product of two regions, or a copy of one."""
     for c in range(step[CHANNELS]):
         for y in range(step[Y]):

@@ -8,23 +8,23 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from minprune.kernels.compile import B, F, H, I, N, apart, inline, summing_inline
-from minprune.kernels.crew import part
+from minprune.kernels.compile import F, H, I, N, apart, inline, pasted, summing_inline
+from minprune.kernels.crew import ceil_div, part
 from minprune.kernels.fields import (
     BIAS_AT,
     KEEP,
     KEPT,
-    KIND,
     OF,
     OUTPUTS,
-    PATTERN_CONV,
     PLANES_AT,
     POSITIONS_AT,
     RELU,
+    ROW,
     SCRATCH,
     SOURCE,
     SOURCE_ROW,
     STARTS_AT,
+    STEP,
     STRIDE_X,
     STRIDE_Y,
     TAPS,
@@ -43,16 +43,27 @@ from minprune.kernels.lean import sparse_run
 from minprune.kernels.maxima import max_pairs, max_row
 from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, sparse_dot, sparse_window
 from minprune.kernels.pattern import HEIGHT, pattern_block, tap_pattern_block
-from minprune.kernels.products import ceil_div, rows_of, vectors_at
+from minprune.kernels.products import rows_of, vectors_at
 
-STEP = types.intp[::1]
 MOST = HOST.windows(1)
 ROWS = HOST.rows(HOST.widest)
 NEAR = 1 << 13  # floats of the inputs that a pattern's outputs read before they go on: 32 KiB, two thirds of a first-level cache
 
 
+@apart(STEP)
+def sparse_conv(step, work, arrays, width):
+    """A convolution over its kept weights."""
+    conv_by_output(step, work, arrays.narrow, arrays.narrow_offsets, arrays.starts, arrays.biases, width)
+
+
+@apart(STEP)
+def wide_sparse_conv(step, work, arrays, width):
+    """The same where offsets need 32 bits."""
+    conv_by_output(step, work, arrays.wide, arrays.wide_offsets, arrays.starts, arrays.biases, width)
+
+
 @inline
-def sparse_conv(step, work, values, offsets, starts, biases, width):
+def conv_by_output(step, work, values, offsets, starts, biases, width):
     """Output by output: scratch = bias + Σ over the kept weights, then what is a place goes to the target.
 
     In a panel, all outputs of one row (of one window of pooling) are done before the next, while that band of the input is in the cache.
@@ -69,7 +80,7 @@ def sparse_conv(step, work, values, offsets, starts, biases, width):
             at = step[STARTS_AT] + o
             lo, hi, bias = step[VALUES_AT] + starts[at], step[VALUES_AT] + starts[at + 1], biases[step[BIAS_AT] + o]
             if width == 1:
-                vectors = (step[Y] * step[STRIDE_Y] * row + LANES - 1) // LANES
+                vectors = ceil_div(step[Y] * step[STRIDE_Y] * row, LANES)
                 sparse_run(work, step[SOURCE], work, step[SCRATCH], vectors, offsets, 1, values, lo, hi, bias, 0, floor)
                 keep(step, work, step[SCRATCH], o, 0, step[Y] // step[WINDOW_Y], width)
                 continue
@@ -116,50 +127,78 @@ def sparse_places(work, source, target, places, apart, offsets, width, values, l
             sparse_run(work, source + at, work, target + at, 1, offsets, width, values, lo, hi, bias, 0, floor)
 
 
-@apart((STEP, F, F, B, F, I, N))
-def dense_conv(step, work, values, positions, biases, tables, width):
-    """The same for a block of outputs at a time, over all taps, or over those that a pattern n:m keeps."""
-    row, K = step[SOURCE_ROW], step[TAPS]
-    taps = tables[step[TAPS_AT] : step[TAPS_AT] + K]
-    planes = tables[step[PLANES_AT] : step[PLANES_AT] + ROWS]  # of the scratch memory, one for each output of a block
-    plane = planes[1] if ROWS > 1 else 0
-    across = ((step[X] - 1) * step[STRIDE_X] + 1) * width
-    floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
-    patterned = step[KIND] == PATTERN_CONV
-    pattern, weights_at, positions_at = (step[KEEP], step[OF], step[KEPT], step[KEPT]), step[VALUES_AT], step[POSITIONS_AT]
-    pieces = ceil_div(step[OUTPUTS], HEIGHT if patterned else ROWS)
-    lines = 1 if width == 1 else step[Y]
-    length = step[Y] * step[STRIDE_Y] * row if width == 1 else across
-    for i in range(pieces):
-        o = part(i, pieces, step[OUTPUTS])
-        rows = part(i + 1, pieces, step[OUTPUTS]) - o
-        for y in range(lines):
-            source, r = step[SOURCE] * width + y * step[STRIDE_Y] * row * width, y % step[WINDOW_Y]
-            target = (step[SCRATCH] + r * step[STRIDE_Y] * row) * width
-            lanes = length if width == 1 or step[STRIDE_X] == 1 else width  # of neighbouring places, or of one
-            for start in range(0, length, lanes * step[STRIDE_X] if lanes < length else length):
-                done = start
-                while done < start + lanes:
-                    vectors = vectors_at(done, max(start + lanes, done + LANES))
-                    if patterned:
-                        tap_pattern_block(
-                            rows, vectors, work, source + done, taps, width, pattern, values, weights_at + o * step[KEPT],
-                            positions, positions_at + o * step[KEPT], biases, step[BIAS_AT] + o, floor, work, target + done, planes, 0,
-                        )  # fmt: skip
-                    else:
-                        dense_block(
-                            rows, vectors, work, source + done, taps, width, K, values, weights_at + o * K, K, 1,
-                            biases, step[BIAS_AT] + o, floor, work, target + done, planes, 0,
-                        )  # fmt: skip
-                    done += vectors * LANES
-            if width == 1 or r == step[WINDOW_Y] - 1:
-                for j in range(rows):
-                    first = 0 if width == 1 else y // step[WINDOW_Y]
-                    last = step[Y] // step[WINDOW_Y] if width == 1 else first + 1
-                    keep(step, work, step[SCRATCH] + j * plane, o + j, first, last, width)
+@pasted
+def all_taps(step, arrays, rows, vectors, work, source, taps, width, o, floor, target, planes):
+    """The sums of outputs o, o + 1, … at ``vectors`` vectors of places."""
+    K = step[TAPS]
+    dense_block(
+        rows, vectors, work, source, taps, width, K, arrays.dense, step[VALUES_AT] + o * K, K, 1,
+        arrays.biases, step[BIAS_AT] + o, floor, work, target, planes, 0,
+    )  # fmt: skip
 
 
-@apart((STEP, F, N, N, N, N, N))
+@pasted
+def taps_of_pattern(step, arrays, rows, vectors, work, source, taps, width, o, floor, target, planes):
+    """The same over the kept taps."""
+    kept = step[KEPT]
+    tap_pattern_block(
+        rows, vectors, work, source, taps, width, (step[KEEP], step[OF], kept, kept), arrays.dense, step[VALUES_AT] + o * kept,
+        arrays.positions, step[POSITIONS_AT] + o * kept, arrays.biases, step[BIAS_AT] + o, floor, work, target, planes, 0,
+    )  # fmt: skip
+
+
+def _by_blocks(sums, height):
+    """A convolution of ``height`` outputs at a time, or fewer, whose sums the function ``sums`` takes."""
+
+    @inline
+    def conv(step, work, arrays, width):
+        row, tables = step[SOURCE_ROW], arrays.tables
+        taps = tables[step[TAPS_AT] : step[TAPS_AT] + step[TAPS]]
+        planes = tables[step[PLANES_AT] : step[PLANES_AT] + ROWS]  # of the scratch memory, one for each output of a block
+        plane = planes[1] if ROWS > 1 else 0
+        across = ((step[X] - 1) * step[STRIDE_X] + 1) * width
+        floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
+        pieces = ceil_div(step[OUTPUTS], height)
+        lines = 1 if width == 1 else step[Y]
+        length = step[Y] * step[STRIDE_Y] * row if width == 1 else across
+        for i in range(pieces):
+            o = part(i, pieces, step[OUTPUTS])
+            rows = part(i + 1, pieces, step[OUTPUTS]) - o
+            for y in range(lines):
+                source, r = step[SOURCE] * width + y * step[STRIDE_Y] * row * width, y % step[WINDOW_Y]
+                target = (step[SCRATCH] + r * step[STRIDE_Y] * row) * width
+                lanes = length if width == 1 or step[STRIDE_X] == 1 else width  # of neighbouring places, or of one
+                for start in range(0, length, lanes * step[STRIDE_X] if lanes < length else length):
+                    done = start
+                    while done < start + lanes:
+                        vectors = vectors_at(done, max(start + lanes, done + LANES))
+                        sums(step, arrays, rows, vectors, work, source + done, taps, width, o, floor, target + done, planes)
+                        done += vectors * LANES
+                if width == 1 or r == step[WINDOW_Y] - 1:
+                    for j in range(rows):
+                        first = 0 if width == 1 else y // step[WINDOW_Y]
+                        last = step[Y] // step[WINDOW_Y] if width == 1 else first + 1
+                        keep(step, work, step[SCRATCH] + j * plane, o + j, first, last, width)
+
+    return conv
+
+
+dense_by_blocks, pattern_by_blocks = _by_blocks(all_taps, ROWS), _by_blocks(taps_of_pattern, HEIGHT)
+
+
+@apart(STEP)
+def dense_conv(step, work, arrays, width):
+    """A convolution over all taps."""
+    dense_by_blocks(step, work, arrays, width)
+
+
+@apart(STEP)
+def pattern_conv(step, work, arrays, width):
+    """A convolution over the taps that a pattern n:m keeps."""
+    pattern_by_blocks(step, work, arrays, width)
+
+
+@apart((ROW, F, N, N, N, N, N))
 def keep(step, work, scratch, o, first, last, width):
     """Rows first..last-1 of output o: from the places in scratch to the target, pooled on the way.
 
@@ -189,8 +228,20 @@ def keep(step, work, scratch, o, first, last, width):
             work[to + p] = best
 
 
+@apart(STEP)
+def sparse_linear(step, work, arrays, width):
+    """A Dense layer over its kept weights."""
+    linear_by_output(step, work, arrays.narrow, arrays.narrow_offsets, arrays.starts, arrays.biases, width)
+
+
+@apart(STEP)
+def wide_sparse_linear(step, work, arrays, width):
+    """The same where offsets need 32 bits."""
+    linear_by_output(step, work, arrays.wide, arrays.wide_offsets, arrays.starts, arrays.biases, width)
+
+
 @inline
-def sparse_linear(step, work, values, offsets, starts, biases, width):
+def linear_by_output(step, work, values, offsets, starts, biases, width):
     """One output after another, over its kept weights."""
     floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
     source, target = step[SOURCE] * width, step[TARGET] * width
@@ -204,11 +255,12 @@ def sparse_linear(step, work, values, offsets, starts, biases, width):
             sparse_run(work, source, work, target + o * width, width // LANES, offsets, width, values, lo, hi, bias, 0, floor)
 
 
-@apart((STEP, F, F, B, F, I, N))
-def pattern_linear(step, work, values, positions, biases, tables, width):
+@apart(STEP)
+def pattern_linear(step, work, arrays, width):
     """A block of the inputs after another, few enough to stay in the first-level cache, and for each some outputs at a time."""
     floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
     source, target, kept, keep, of = step[SOURCE] * width, step[TARGET] * width, step[KEPT], step[KEEP], step[OF]
+    values, positions, biases, tables = arrays.dense, arrays.positions, arrays.biases, arrays.tables
     values_at, positions_at = step[VALUES_AT], step[POSITIONS_AT]
     if width == 1:
         groups = tables[step[TAPS_AT] : step[TAPS_AT] + kept]
@@ -247,11 +299,12 @@ def pattern_dot(x, values, groups, positions):
     return total
 
 
-@apart((STEP, F, F, F, I, N))
-def dense_linear(step, work, values, biases, tables, width):
+@apart(STEP)
+def dense_linear(step, work, arrays, width):
     """Blocks of outputs in a panel; dot products along the inputs for a single image."""
     floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
     K, source, target = step[TAPS], step[SOURCE] * width, step[TARGET] * width
+    values, biases, tables = arrays.dense, arrays.biases, arrays.tables
     if width == 1:
         for o in range(step[OUTPUTS]):
             at = step[VALUES_AT] + o * K
@@ -263,7 +316,7 @@ def dense_linear(step, work, values, biases, tables, width):
     lane = 0
     while lane < width:
         vectors = vectors_at(lane, width)
-        pieces = (step[OUTPUTS] + rows_of(vectors) - 1) // rows_of(vectors)
+        pieces = ceil_div(step[OUTPUTS], rows_of(vectors))
         for i in range(pieces):
             o = part(i, pieces, step[OUTPUTS])
             rows = part(i + 1, pieces, step[OUTPUTS]) - o

@@ -89,12 +89,12 @@ def _time(program: Program, steps: Array, width: int) -> float:
     """Microseconds of ``steps`` on one panel and one thread: the best of a few tries."""
     if len(steps) == 0:  # a network that only flattens: however often it is repeated, it takes no time
         return 0.0
-    work = empty_workspaces(program, width, 1)[0]
+    work, code = empty_workspaces(program, width, 1)[0], machine.load_code(steps)
     best, repeats = np.inf, 1
     tries = 0
     while tries < TRIES:
         start = time.perf_counter()
-        machine.rehearse.serial(work, steps, program.arrays, width, repeats)
+        machine.rehearse.serial(work, steps, code, program.arrays, width, repeats)
         took = (time.perf_counter() - start) * 1e6
         if took < LEAST_US:
             repeats *= 2

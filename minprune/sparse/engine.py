@@ -64,6 +64,7 @@ class Engine:
         self.output_shapes = tuple(shape for _, shape in trace.outputs)
         self.paths, self.widths = paths, widths
         self._program, self._single = program, trace.single
+        self._code = machine.load_code(program.steps)
         self._idle: deque[tuple[Layout, Array]] = deque()  # workspaces that wait for their next use
         self._layouts: dict[tuple[int, int], Layout] = {}
         ends = np.cumsum([0, *(math.prod(shape) for shape in self.output_shapes)])
@@ -93,7 +94,7 @@ class Engine:
         layout = self._layout(n, parallel.threads() if parallel.may_run_parallel() else 1)
         work = self._workspace(layout)
         p, (width, workers) = self._program, layout
-        machine.run(batch, flat, work, p.steps, p.arrays, p.entry, p.exits, width, most=workers)
+        machine.run(batch, flat, work, p.steps, self._code, p.arrays, p.entry, p.exits, width, most=workers)
         self._idle.append((layout, work))
         if out is not None:
             return out
@@ -142,7 +143,11 @@ class Engine:
         return work if kept == layout else empty_workspaces(self._program, *layout)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_idle": deque()}
+        return self.__dict__ | {"_idle": deque(), "_code": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        self._code = machine.load_code(self._program.steps)  # another process has its machine code elsewhere
 
     def report(self) -> str:
         """A table: which layer took which path and why, and the time of a panel of each width."""

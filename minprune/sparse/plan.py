@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from minprune.kernels.fields import FIELDS, KINDS
+from minprune.kernels.fields import FIELDS, KINDS, Arrays
 from minprune.kernels.micro import LANES
 from minprune.kernels.weighted import ROWS
 from minprune.sparse.formats import CSR, Pattern
@@ -38,7 +38,7 @@ class Region:
 
 
 @dataclass
-class Arrays:
+class Collected:
     """A program's numbers, collected layer by layer; ``sizes`` are the present ends, at which the next layer's part begins."""
 
     dense: list[Array] = field(default_factory=list)
@@ -58,11 +58,10 @@ class Arrays:
         parts.append(array.ravel())
         return at
 
-    def joined(self) -> tuple[Array, ...]:
+    def joined(self) -> Arrays:
         """As the machine takes them."""
         kinds = {"narrow_offsets": np.uint16, "wide_offsets": np.int32, "starts": np.int32, "tables": np.int32, "positions": np.uint8}
-        names = ("dense", "narrow", "narrow_offsets", "wide", "wide_offsets", "starts", "biases", "tables", "positions")
-        return tuple(np.concatenate([*getattr(self, n), []]).astype(kinds.get(n, np.float32)) for n in names)
+        return Arrays(*(np.concatenate([*getattr(self, n), []]).astype(kinds.get(n, np.float32)) for n in Arrays._fields))
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Program:
     """What the machine runs: the steps, their arrays, where images come in and results go out, and how many positions it all takes."""
 
     steps: Array
-    arrays: tuple[Array, ...]
+    arrays: Arrays
     entry: tuple[int, ...]
     exits: Array
     positions: int
@@ -86,7 +85,7 @@ def make_program(trace: Trace, path: Callable[[Layer], str]) -> Program:
     layers = _with_copies(trace)
     regions, end = _place(trace, layers)
     scratch = max((_scratch_of(layer, regions) for layer in layers), default=0)
-    arrays = Arrays()
+    arrays = Collected()
     rows = [fields for layer in layers for fields in _steps(layer, regions, end, arrays, path)]
     steps = np.array([[fields.get(name, 0) for name in FIELDS] for fields in rows], np.int64).reshape(len(rows), len(FIELDS))
     exits = np.array([regions[value].to_row() for value, _ in trace.outputs], np.int64)
@@ -181,7 +180,7 @@ def _scratch_of(layer: Layer, regions: dict[int, Region]) -> int:
     return ROWS * _scratch_plane(layer, regions[layer.inputs[0]]) if layer.kind == "conv" else 0
 
 
-def _steps(layer: Layer, regions: dict[int, Region], scratch: int, arrays: Arrays, path: Callable[[Layer], str]) -> list[Fields]:
+def _steps(layer: Layer, regions: dict[int, Region], scratch: int, arrays: Collected, path: Callable[[Layer], str]) -> list[Fields]:
     """The program's rows for one layer."""
     if layer.kind == "flatten":
         return []
@@ -230,7 +229,7 @@ def _steps(layer: Layer, regions: dict[int, Region], scratch: int, arrays: Array
     return rows
 
 
-def _weighted(layer: Layer, source: Region, scratch: int, arrays: Arrays, path: str) -> Fields:
+def _weighted(layer: Layer, source: Region, scratch: int, arrays: Collected, path: str) -> Fields:
     """What a convolution or Dense layer has beyond the others: its weights, and for a convolution its places."""
     assert layer.weight is not None, "convolutions and Dense layers have weights"
     offsets = _offsets(layer, source)
@@ -244,7 +243,7 @@ def _weighted(layer: Layer, source: Region, scratch: int, arrays: Arrays, path: 
         rows = CSR.from_dense(layer.weight, kept(layer))
         positions = offsets[rows.offsets]
         wide = bool(offsets.size) and int(offsets.max()) >= 1 << 16
-        fields |= {"kind": KINDS.index(f"sparse_{layer.kind}"), "wide": int(wide), "starts_at": arrays.add("starts", rows.start)}
+        fields |= {"kind": KINDS.index(f"{'wide_' * wide}sparse_{layer.kind}"), "starts_at": arrays.add("starts", rows.start)}
         fields["values_at"] = arrays.add("wide" if wide else "narrow", rows.values)
         arrays.add("wide_offsets" if wide else "narrow_offsets", positions)
         return fields

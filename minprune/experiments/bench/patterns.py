@@ -56,4 +56,5 @@ def kernel_call(pattern: str, kernel: str, panels: int) -> Callable[[], object]:
     program = make_program(trace(model, (inputs,)), lambda _: kernel)
     work = empty_workspaces(program, PANEL, 1)[0]
     work[:] = np.random.default_rng(1).standard_normal(work.size)
-    return lambda: machine.rehearse.serial(work, program.steps, program.arrays, PANEL, panels)
+    code = machine.load_code(program.steps)
+    return lambda: machine.rehearse.serial(work, program.steps, code, program.arrays, PANEL, panels)
