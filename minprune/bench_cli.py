@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from minprune import parallel
 from minprune.files import check_writable
+from minprune.terminal import console, light_table, three_digits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
 bench_app = typer.Typer(
     help="Measure this machine: our times beside those of other libraries, as ratios within one run.", no_args_is_help=True
 )
-console = Console()
 
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads for every library.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 THREADS = min(2, parallel.available())
+PRODUCTS = {"ours": "ours\nsparse", "ours_dense": "ours\ndense", "scipy": "SciPy\nCSR", "torch_csr": "PyTorch\nCSR"}  # beside NumPy's dense
 
 
 @bench_app.command("train")
@@ -41,25 +40,16 @@ def bench_train(
     if as_json:
         typer.echo(json.dumps([t.as_dict() for t in timings], indent=2))
         return
-    table = Table(title=f"Training step, batch {batch_size}, {threads} threads, medians in one run, milliseconds")
-    for column in (
-        "model",
-        "ours",
-        "NumPy",
-        "PyTorch",
-        "PyTorch / ours",
-        "ours, 95 % pruned",
-        "dense / pruned",
-        "ours, MiB",
-        "PyTorch, MiB",
-    ):
-        table.add_column(column, justify="left" if column == "model" else "right")
+    console.print(f"Training step, batch {batch_size}, {threads} threads, medians in one run")
+    heads = "ours\nms", "NumPy\nms", "PyTorch\nms", "PyTorch\n/ ours", "pruned\n95 %\nms", "ours /\npruned", "ours\nMiB", "PyTorch\nMiB"
+    table = light_table("model", *heads)
     for t in timings:
         cells = (t.ours_ms, t.numpy_ms, t.torch_ms, t.speedup, t.pruned_ms, t.ours_ms / t.pruned_ms, t.ours_mib, t.torch_mib)
-        table.add_row(t.model, *("-" if value is None else f"{value:.2f}" for value in cells))
+        table.add_row(t.model, *map(three_digits, cells))
     console.print(table)
     console.print(
-        "PyTorch / ours, dense / pruned: above 1, ours (the pruned one) is faster. MiB: by how much training makes the peak memory grow."
+        "PyTorch / ours above 1: ours is faster. ours / pruned above 1: ours is faster with 95 % of its weights pruned. "
+        "MiB: by how much training makes the peak memory grow."
     )
     if not has_torch():
         console.print("PyTorch is not installed; pip install 'minprune[oracle]' adds its columns.")
@@ -77,22 +67,24 @@ def bench_sparse(
     """Inference with pruned networks, one image and a batch of 256: our engine, ONNX Runtime, OpenVINO and PyTorch where installed."""
     import pandas as pd
 
-    from minprune.experiments.bench.sparse import peers, time_engines
-    from minprune.speed_plots import describe_engines, engine_speed
+    from minprune.experiments.bench.sparse import time_engines
+    from minprune.speed_plots import LIBRARY_NAMES, describe_engines, engine_speed
 
     _check(out)
     timings = time_engines(threads)
     if as_json:
         typer.echo(json.dumps([t.as_dict() for t in timings], indent=2))
     else:
-        table = Table(title=f"Milliseconds per batch, {threads} threads, medians in one run; in brackets the time / ours")
-        for column in ("network", "batch", "ours", *peers()):
-            table.add_column(column, justify="left" if column == "network" else "right", no_wrap=True)
-        for t in timings:
-            faster = t.speedups()
-            others = (f"{t.ms[name]:.3f} ({faster[name]:.1f})" for name in peers())
-            table.add_row(t.network, str(t.batch_size), f"{t.ms['ours']:.3f}", *others)
-        console.print(table)
+        console.print(f"Inference with pruned networks, {threads} threads, medians in one run; ms per batch\n")
+        heads = [head for name in timings[0].speedups() for head in (LIBRARY_NAMES[name].replace(" ", "\n") + "\nms", "/ ours")]
+        for batch_size in dict.fromkeys(t.batch_size for t in timings):
+            table = light_table("network", "ours\nms", *heads, title=f"batch {batch_size}")
+            for t in timings:
+                if t.batch_size == batch_size:
+                    others = (value for name, ratio in t.speedups().items() for value in (t.ms[name], ratio))
+                    table.add_row(t.network, *map(three_digits, (t.ms["ours"], *others)))
+            console.print(table)
+        console.print("/ ours: the time to its left divided by ours; above 1, ours is faster.")
     rows = pd.DataFrame([(t.network, t.batch_size, name, ms) for t in timings for name, ms in t.ms.items()])
     rows.columns = pd.Index(["network", "batch_size", "library", "ms"])
     _save(out, rows, engine_speed, describe_engines(rows))
@@ -122,15 +114,19 @@ def bench_layers(
     if as_json:
         typer.echo(rows.to_json(orient="records", indent=2))
     else:
-        table = Table(
-            title=f"Weights (O, K) times inputs (K, batch), {threads} threads, milliseconds; in brackets NumPy's dense time / that"
+        console.print(f"Dense layers, outputs x inputs, with zeros: {threads} threads, medians in one run\n")
+        names = [name for name in libraries() if name != "numpy"]
+        heads = [head for name in names for head in (PRODUCTS[name] + "\nms", "speed-\nup")]
+        for (o, k, n), layer in rows.groupby(["outputs", "inputs", "batch_size"], sort=False):
+            table = light_table("zeros", "NumPy\ndense\nms", *heads, title=f"{o} x {k}, batch {n}")
+            for row in layer.to_dict("records"):
+                others = (value for name in names for value in (row[name], row["numpy"] / row[name]))
+                table.add_row(f"{row['sparsity']:4.0%}", *map(three_digits, (row["numpy"], *others)))
+            console.print(table)
+        console.print(
+            "zeros: the share of the weights that is zero. speed-up: NumPy's time divided by the one to its left; "
+            "above 1, that is faster than NumPy."
         )
-        for column in ("O x K", "batch", "sparsity", *libraries()):
-            table.add_column(column, justify="right", no_wrap=True)
-        for row in found:
-            cells = (f"{row[name]:.3f} ({row['numpy'] / row[name]:.2f})" for name in libraries())
-            table.add_row(f"{row['outputs']} x {row['inputs']}", str(row["batch_size"]), f"{row['sparsity']:.0%}", *cells)
-        console.print(table)
     _save(out, rows, crossover, describe_crossover(rows))
 
 
@@ -146,13 +142,13 @@ def bench_patterns(
     if as_json:
         typer.echo(json.dumps([t.as_dict() for t in timings], indent=2))
         return
-    table = Table(title=f"{LAYER[0]} x {LAYER[1]}, batch {timings[0].batch_size}, one thread, medians in one run, milliseconds")
-    for column in ("kept", "dense", "CSR", "n:m", "dense / n:m", "CSR / n:m"):
-        table.add_column(column, justify="right")
+    console.print(f"A Dense layer, {LAYER[0]} x {LAYER[1]}, batch {timings[0].batch_size}, one thread, medians in one run")
+    table = light_table("kept", "dense\nms", "CSR\nms", "n:m\nms", "dense\n/ n:m", "CSR\n/ n:m")
     for t in timings:
         row = t.dense_ms, t.sparse_ms, t.pattern_ms, t.dense_ms / t.pattern_ms, t.sparse_ms / t.pattern_ms
-        table.add_row(t.pattern, *(f"{value:.2f}" for value in row))
+        table.add_row(t.pattern, *map(three_digits, row))
     console.print(table)
+    console.print("dense / n:m and CSR / n:m above 1: the kernel for n:m is faster.")
 
 
 @bench_app.command("compact")
@@ -168,14 +164,14 @@ def bench_compact(
     if as_json:
         typer.echo(json.dumps([t.as_dict() for t in timings] + [{"seconds_to_compact": seconds}], indent=2))
         return
-    table = Table(title=f"ResNet, half of its channels cut, batch {batch_size}, {threads} threads, medians in one run, milliseconds")
-    for column in ("", "dense", "masked", "compacted", "masked / compacted", "dense / compacted"):
-        table.add_column(column, justify="right" if column else "left")
+    console.print(f"ResNet, half of its channels cut, batch {batch_size}, {threads} threads, medians in one run")
+    table = light_table("", "dense\nms", "masked\nms", "compacted\nms", "masked /\ncompacted", "dense /\ncompacted")
     for t in timings:
         row = t.dense_ms, t.masked_ms, t.compacted_ms, t.masked_ms / t.compacted_ms, t.dense_ms / t.compacted_ms
-        table.add_row(t.work, *(f"{value:.2f}" for value in row))
+        table.add_row(t.work, *map(three_digits, row))
     console.print(table)
-    console.print(f"compacting took {seconds:.2f} s")
+    console.print("masked / compacted and dense / compacted above 1: the compacted one is faster.")
+    console.print(f"compacting took {three_digits(seconds)} s")
 
 
 def _check(out: Path | None) -> None:

@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from minprune.course.build import write_skeleton
 from minprune.course.export import nbgrader_notebook
@@ -25,7 +24,7 @@ from minprune.course.report import describe
 from minprune.course.runner import check_lesson
 from minprune.course.source import STARS, generate
 from minprune.files import check_writable, write_text
-from minprune.terminal import console, errors
+from minprune.terminal import console, errors, light_table
 
 JUPYTER = Path(__file__).parent / "course" / "jupyter"
 COLORS = {"right": "green", "wrong": "red", "not attempted": "bright_black"}
@@ -133,9 +132,7 @@ def grade(
     check_writable(out)
     points = grade_answers(folder, find_course())
     write_text(out, points.to_csv(index=False))
-    table = Table(title="Points")
-    for column in ("learner", "lesson", "right", "wrong", "not attempted", "points"):
-        table.add_column(column, justify="left" if column in ("learner", "lesson") else "right")
+    table = light_table("learner", "lesson", "right", "wrong", "not\nattempted", "points", title="Points", texts=2)
     for (learner, name), rows in points.groupby(["learner", "lesson"], sort=False):
         counts = rows["state"].value_counts()
         table.add_row(learner, name, *(str(counts.get(state, 0)) for state in COLORS), f"{rows['points'].sum()} of {rows['of'].sum()}")
@@ -145,9 +142,7 @@ def grade(
 
 def _print_course(lessons: list[Lesson]) -> bool:
     """Print the table of the course; return whether nothing is wrong in it."""
-    table = Table(title="The course: ✔ right, ✗ wrong, … not attempted yet")
-    for column in ("lesson", "title", "", "minutes", "exercises"):
-        table.add_column(column, justify="right" if column == "minutes" else "left", no_wrap=True)
+    table = light_table("lesson", "title", "", "exercises", "minutes", title="The course: ✔ right, ✗ wrong, … not attempted yet", texts=4)
     states: list[State] = []
     with ThreadPoolExecutor(max_workers=2) as pool, console.status("checking"):
         rows = list(pool.map(_course_row, lessons))
@@ -155,7 +150,7 @@ def _print_course(lessons: list[Lesson]) -> bool:
         if isinstance(row, CourseError):
             table.add_row(lesson.name, "[red]broken[/]")
         else:
-            table.add_row(lesson.name, lesson.title, STARS[lesson.difficulty - 1], str(lesson.minutes), " ".join(map(_colored, row)))
+            table.add_row(lesson.name, lesson.title, STARS[lesson.difficulty - 1], " ".join(map(_colored, row)), str(lesson.minutes))
             states += row
     console.print(table)
     console.print(

@@ -10,14 +10,17 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import minprune
-from minprune import backend, checkpoint, cli
+from minprune import backend, checkpoint, cli, terminal
 from minprune.experiments import load_points
 from minprune.experiments.bench.compaction import CompactionTiming, forward_call, network, training_call
 from minprune.experiments.bench.patterns import KERNELS, PatternTiming, kernel_call
+from minprune.experiments.bench.sparse import SparseTiming
 from minprune.experiments.bench.train import TrainTiming
 
 FAST = ["--model", "lenet300100", "--data", "digits", "--epochs", "1"]
@@ -138,6 +141,68 @@ def test_bench_patterns_and_compact_print_their_ratios(monkeypatch: pytest.Monke
     assert (row["over_masked"], row["over_dense"]) == (2.5, 2.25)
     assert surgery["seconds_to_compact"] > 0
     assert "2.50" in run("bench", "compact")
+
+
+@pytest.mark.parametrize(
+    ("command", "rows"),
+    [
+        ("train", ["lenet300100 39.8 1234 1642 41.3 0.0305 1304 12.3 508", "resnet 1234 5679 - - 215 5.75 - -"]),
+        (
+            "sparse",
+            ["batch 1", "LeNet-5 108x 0.0078 0.0305 3.91 0.0123 1.58 0.322 41.3", "LeNet-300-100 12x 39.8 1234 31.0 1642 41.3 9.96 0.250"],
+        ),
+        ("layers", ["300 x 784, batch 256", "500 x 800, batch 64", "98% 0.0305 39.8 0.0008 0.0123 2.48 1234 0.0000 0.0210 1.45"]),
+        ("patterns", ["2:4 39.8 1234 0.963 41.3 1282"]),
+        ("compact", ["training 1234 39.8 0.963 41.3 1282", "compacting took 0.0123 s"]),
+    ],
+)
+def test_every_bench_table_is_complete_at_80_columns(monkeypatch: pytest.MonkeyPatch, command: str, rows: list[str]) -> None:
+    bench = "minprune.experiments.bench"
+    products = {"ours": 39.766, "ours_dense": 0.0123, "numpy": 0.0305, "scipy": 1234.5, "torch_csr": 0.021}
+    engines = {"ours": 39.766, "onnxruntime": 1234.5, "openvino": 1642.3, "torch": 9.9612}
+    one_image = {"ours": 0.0078, "onnxruntime": 0.0305, "openvino": 0.0123, "torch": 0.322}
+    training = [
+        TrainTiming("lenet300100", 64, 2, 39.766, 12.3, 1234.5, 0.0305, 1642.3, 507.9),
+        TrainTiming("resnet", 64, 2, 1234.5, None, 5678.9, 214.6, None, None),
+    ]
+    for function, result in {
+        "train.time_training": training,
+        "sparse.time_engines": [SparseTiming("LeNet-5 108x", 1, 2, one_image), SparseTiming("LeNet-300-100 12x", 256, 2, engines)],
+        "layers.libraries": tuple(products),
+        "layers.time_products": [products] * 9,
+        "patterns.time_patterns": [PatternTiming("2:4", 256, 39.766, 1234.5, 0.963)],
+        "compaction.time_compaction": [CompactionTiming("training", 64, 2, 1234.5, 39.766, 0.963)],
+        "compaction.seconds_to_compact": 0.0123,
+    }.items():
+        monkeypatch.setattr(f"{bench}.{function}", lambda *_, result=result: result)
+    monkeypatch.setattr("minprune.bench_cli.console", Console(width=80))
+    lines = run("bench", command).splitlines()
+    printed = [" ".join(line.split()) for line in lines]
+    assert [row for row in rows if row not in printed] == [], "\n".join(lines)
+    assert "…" not in "".join(lines)
+    assert max(map(len, lines)) <= 80
+
+
+def test_tables_of_curves_and_rounds_are_complete_at_80_columns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(terminal, "console", Console(width=80))
+    method = "geometric_median, one-shot, lamp, channel"
+    size = {"prunable": 430500, "parameters": 431080, "macs": 12293000, "bytes": 1725944, "guarded": 0, "ms": 1234.5}
+    points = [
+        {"method": name, "density": density, "epochs": 30, "kept": 430500 * density, "test_accuracy": accuracy} | size
+        for name, density in (("dense", 1.0), (method, 0.5))
+        for accuracy in (0.9792, 0.9892)
+    ]
+    rounds = [{"round": 10, "sparsity": 0.0, "accuracy_cut": 1.0, "accuracy": 0.9753, "macs": 12293000, "bytes": 1725944, "ms": 39.766}]
+    terminal.print_curve(pd.DataFrame(points))
+    terminal.print_costs(pd.DataFrame(points))
+    terminal.print_history(pd.DataFrame(rounds), 10, "seed 0")
+    output = capsys.readouterr().out
+    printed = [" ".join(line.split()) for line in output.splitlines()]
+    assert "50.0% 98.4% ± 0.7% 431,080 12,293,000 1,725,944" in printed
+    assert "dense control 98.42% ± 0.71% 431,080 12,293,000 1234" in printed
+    assert "10 100.00% 100.00% 97.53% 12,293,000 1,725,944 39.8 chosen" in printed
+    assert " ".join(printed).count("lamp, channel") == 2
+    assert "…" not in output
 
 
 def test_the_benchmarks_networks_and_kernels_run() -> None:
