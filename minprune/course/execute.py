@@ -25,7 +25,7 @@ from minprune.course.lesson import Course, Lesson, find_course
 from minprune.course.source import fault, generate
 from minprune.files import write_text
 
-LIMIT = 90.0  # seconds a notebook may take
+LIMIT = 90.0  # seconds a notebook may take on a quiet machine of two cores
 EDITIONS = ("learner", "solution")
 
 
@@ -51,14 +51,14 @@ def copy_lessons(lessons: Iterable[Lesson], target: Path, edition: str) -> Cours
     return Course(target)
 
 
-def execute(lesson: Lesson, edition: str) -> Execution:
+def execute(lesson: Lesson, edition: str, limit: float = LIMIT) -> Execution:
     """Run the notebook in its folder; collect errors, warnings, verdicts that do not fit the edition, and too long a time."""
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
     notebook = nbformat.read(lesson.notebook_path, as_version=4)
-    client = NotebookClient(notebook, timeout=LIMIT * 2, kernel_name="python3", resources={"metadata": {"path": str(lesson.folder)}})
+    client = NotebookClient(notebook, timeout=limit * 2, kernel_name="python3", resources={"metadata": {"path": str(lesson.folder)}})
     complaints, start = [], time.perf_counter()
     try:
         client.execute()
@@ -73,8 +73,8 @@ def execute(lesson: Lesson, edition: str) -> Execution:
     complaints += [f"no {verdict.format(name)!r} in the output" for name in lesson.exercises if verdict.format(name) not in printed]
     if edition == "solution" and "USING THE REFERENCE" in printed:
         complaints.append("the reference was used where the learner's own function passes")
-    if seconds > LIMIT:
-        complaints.append(f"took {seconds:.0f} s, more than {LIMIT:.0f}")
+    if seconds > limit:
+        complaints.append(f"took {seconds:.0f} s, more than {limit:.0f}")
     return Execution(lesson.name, edition, seconds, notebook, complaints)
 
 
@@ -83,6 +83,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--edition", choices=EDITIONS, action="append", help="by default both")
     parser.add_argument("--jobs", type=int, default=1, help="notebooks that run at the same time; by default 1")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds a notebook may take; by default %(default)g")
     parser.add_argument("--save", type=Path, help="keep the executed notebooks in this folder")
     parser.add_argument("lessons", nargs="*", help="numbers or names; by default all")
     chosen = parser.parse_args()
@@ -96,7 +97,7 @@ def main() -> int:
     for edition in chosen.edition or EDITIONS:
         with tempfile.TemporaryDirectory() as folder:
             copies = copy_lessons([e for e in course.lessons if e.name not in faults], Path(folder) / "lessons", edition)
-            todo = [delayed(execute)(copies.find(lesson.name), edition) for lesson in wanted if lesson.name not in faults]
+            todo = [delayed(execute)(copies.find(lesson.name), edition, chosen.limit) for lesson in wanted if lesson.name not in faults]
             for run in Parallel(n_jobs=chosen.jobs, return_as="generator")(todo):
                 print(f"{run.seconds:6.1f} s  {run.edition:8}  {run.lesson}", flush=True)
                 for complaint in run.complaints:
