@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,9 @@ import pytest
 pytest.importorskip("numba")
 
 from numba.core.errors import TypingError
+from numba.core.registry import CPUDispatcher
 
+from minprune import kernels
 from minprune.kernels.compile import PAIR, F, H, I, N, apart, inline
 from minprune.kernels.crew import kernel, share
 
@@ -91,3 +95,39 @@ def test_another_process_finds_a_cached_kernel_and_what_it_calls(tmp_path: Path)
     kept = {path.parent.parent.name for path in tmp_path.rglob("*fill*.nbi")}
     assert "apart" in kept
     assert "kernel" in kept
+
+
+def closing_over(helper):
+    """A helper that knows another from where it was made."""
+
+    def closed(out, row):
+        helper(out, row)
+
+    closed.__qualname__ = "closed_over_a_helper"
+    return inline(closed)
+
+
+enclosing = closing_over(through_a_helper)
+
+
+@kernel
+def fills_from_within(turn, out):
+    """All twos."""
+    for row in share(turn, out.size // 2):
+        enclosing(out, row)
+
+
+def test_a_function_apart_is_found_behind_a_closure() -> None:
+    script = "import numpy as np; from test_apart import *; out = np.zeros(6, np.float32); fills_from_within(out); print(out.sum())"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "6.0"
+
+
+def test_no_two_helpers_have_the_same_name_for_the_linker() -> None:
+    """Processes that compile at the same time give equal numbers to what they made; only the names keep it apart in the shared cache."""
+    modules = [importlib.import_module(f"{kernels.__name__}.{found.name}") for found in pkgutil.iter_modules(kernels.__path__)]
+    helpers = {id(value): value.py_func for module in modules for value in vars(module).values() if isinstance(value, CPUDispatcher)}
+    names = [f"{function.__module__}.{function.__qualname__}" for function in helpers.values()]
+    assert len(names) > 20
+    assert sorted(set(names)) == sorted(names)

@@ -27,7 +27,8 @@ from tests.data_sets import small_net
 from tests.oracles import oracle
 
 oracle("numba")
-from minprune.kernels.fields import KIND, KINDS  # noqa: E402 (needs numba)
+from minprune.kernels import engine as machine  # noqa: E402 (needs numba)
+from minprune.kernels.fields import KIND, KINDS  # noqa: E402
 from minprune.sparse import compiler  # noqa: E402
 from minprune.sparse.compiler import WIDTHS  # noqa: E402
 from minprune.sparse.engine import Engine  # noqa: E402
@@ -220,7 +221,7 @@ def test_weights_that_are_zero_without_a_mask_are_not_visited_and_kept_zeros_are
     assert 0 < np.count_nonzero(second.data) < second.mask.sum()
     assert_engines_equal(model, (40,))
     (engine,) = engines(model, (40,), (16,), ("sparse",)).values()
-    assert engine._program.arrays[1].size == np.count_nonzero(first.data) + second.mask.sum()
+    assert engine._program.arrays.narrow.size == np.count_nonzero(first.data) + second.mask.sum()
 
 
 # --- random networks --------------------------------------------------------------------------------------------------------------
@@ -375,6 +376,7 @@ STRUCTURES: dict[str, tuple[Callable[[], Module], Shape]] = {
         lambda: Graph([(conv(2, 4), (0,)), (conv(2, 4), (0,)), (Function(add), (1, 2)), (nn.BatchNorm2d(4), (3,)), (nn.ReLU(), (4,))]),
         (2, 6, 5),
     ),
+    "pooled after a stride downwards": (lambda: nn.Sequential(conv(2, 4, stride=(2, 1)), nn.MaxPool2d(2)), (2, 13, 9)),
     "norm of the input": (lambda: nn.Sequential(nn.BatchNorm2d(2), conv(2, 4, padding=1)), (2, 6, 5)),
     "norm of a rectified": (lambda: nn.Sequential(conv(2, 4), nn.ReLU(), nn.BatchNorm2d(4), nn.ReLU(), conv(4, 2)), (2, 6, 7)),
     "norm of a pooled": (lambda: nn.Sequential(conv(2, 4), nn.MaxPool2d(2), nn.BatchNorm2d(4)), (2, 6, 7)),
@@ -461,20 +463,21 @@ def test_several_outputs_come_as_a_tuple_of_their_own_shapes() -> None:
     "layers",
     [
         lambda rng: [nn.Conv2d(3, 2, 3, stride=3, rng=rng)],
+        lambda rng: [nn.Conv2d(3, 2, 3, rng=rng), nn.MaxPool2d(2)],
         lambda rng: [nn.Conv2d(3, 2, 3, padding=1, rng=rng), nn.MaxPool2d(8), nn.Flatten(), nn.Linear(1250, 3, rng=rng)],
         lambda rng: [nn.Flatten(), nn.Linear(120_000, 3, rng=rng)],
     ],
-    ids=["strided", "padded and pooled", "Dense"],
+    ids=["strided", "pooled by two", "padded and pooled", "Dense"],
 )
 def test_offsets_that_sixteen_bits_cannot_hold(layers: Callable[[np.random.Generator], list[Module]]) -> None:
     rng = np.random.default_rng(0)
     model = prune(liven(nn.Sequential(*layers(rng)), rng), 0.3, rng)
     assert_engines_equal(model, (3, 200, 200), (1, 2), widths=(1, 16))
     (engine,) = engines(model, (3, 200, 200), (1,), ("sparse",)).values()
-    _, narrow, _, wide, wide_offsets, *_ = engine._program.arrays
-    assert wide.size > 0
-    assert wide_offsets.max() >= 1 << 16
-    assert narrow.size + wide.size == sum(p.mask.sum() for p in model.parameters() if p.mask is not None)
+    arrays = engine._program.arrays
+    assert arrays.wide.size > 0
+    assert arrays.wide_offsets.max() >= 1 << 16
+    assert arrays.narrow.size + arrays.wide.size == sum(p.mask.sum() for p in model.parameters() if p.mask is not None)
 
 
 # --- what it refuses to compile ---------------------------------------------------------------------------------------------------
@@ -758,6 +761,7 @@ def test_a_pickled_engine_is_the_same_and_carries_no_memory_along(engine: Engine
     expected = engine(x)  # it has memory lying idle now
     data = pickle.dumps(engine)
     assert len(data) < engine.nbytes + 20_000
+    assert engine.__getstate__()["_code"] is None  # another process has its machine code elsewhere
     again = pickle.loads(data)
     np.testing.assert_array_equal(again(x), expected)
     assert (again.report(), again.nbytes, again.input_shape) == (engine.report(), engine.nbytes, engine.input_shape)
@@ -835,11 +839,18 @@ def test_a_forked_child_computes_the_same_on_one_thread(lenet: Module) -> None:
     np.testing.assert_array_equal(made(x), expected)
 
 
-def test_joblibs_workers_compute_the_same(engine: Engine) -> None:
+def test_machine_code_is_loaded_for_what_the_program_has(engine: Engine) -> None:
+    steps = engine._program.steps
+    assert set(np.flatnonzero(machine.load_code(steps))) == set(steps[:, KIND])
+    assert set(machine.CODE) == set(KINDS)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "lenet300100"])  # the second has more than 1 MiB of weights: joblib hands on a file
+def test_joblibs_workers_compute_the_same(name: str) -> None:
     from joblib import Parallel, delayed
     from joblib.externals.loky import get_reusable_executor
 
-    x = images(70, (1, 28, 28))
+    x, engine = images(70, (1, 28, 28)), compiler.compile(network(name, 1.0), (1, 28, 28))
     try:
         results = Parallel(n_jobs=2, backend="loky")(delayed(compute)(engine, x[i:]) for i in range(4))
     finally:

@@ -274,7 +274,7 @@ def test_max_and_winner_tells_the_first_of_equals_and_the_first_nan(window: tupl
 @pytest.mark.parametrize("count", [0, 1, 2, LANES - 1, LANES, LANES + 1, 3 * LANES + 2])
 def test_max_pairs_is_the_maximum_of_each_square_and_nan_wins(count: int, share: float) -> None:
     upper, lower, out_at = 5, 8 * LANES + 7, 3
-    x = spoilt(normal(count, 17 * LANES), count, share)
+    x = spoilt(normal(count, 18 * LANES), count, share)
     written = -(-count // LANES) * LANES  # whole vectors
     out = untouched(out_at + written + 2)
     expected = out.copy()

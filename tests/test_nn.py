@@ -192,3 +192,15 @@ def test_models_take_images_of_their_shape(name: str, shape: tuple) -> None:
 def test_a_model_that_makes_no_sense_is_refused(make, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_gradient_from_under_an_earlier_mask_does_not_pass_for_masked() -> None:
+    for seed in range(20):  # what tells masks apart could be an address, which is soon used again
+        rng = np.random.default_rng(seed)
+        layer = Conv2d(4, 30, 3, rng=rng)
+        layer.weight.set_mask(rng.random(layer.weight.shape) < 0.2)
+        layer(mp.Tensor(rng.standard_normal((4, 4, 8, 8)).astype(np.float32))).sum().backward()
+        layer.weight.set_mask(None)
+        layer.weight.set_mask(rng.random(layer.weight.shape) < 0.5)
+        assert layer.weight.grad is not None
+        assert not layer.weight.grad[~layer.weight.mask].any()

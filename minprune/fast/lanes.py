@@ -13,16 +13,19 @@ its padding should be. So ``view`` notes the size of the batch behind the memory
 from __future__ import annotations
 
 import math
+from itertools import count
 from typing import TypeGuard
 
 import numpy as np
 
 from minprune.fast.memory import ALIGN, address, floats
+from minprune.fast.once import once
 from minprune.kernels import elementwise
 
 Array = np.ndarray
 BATCH_FIRST = {2: (1, 0), 4: (3, 0, 1, 2)}
 BATCH_LAST = {2: (1, 0), 4: (1, 2, 3, 0)}
+_masks = count()
 
 
 def width_for(n: int) -> int:
@@ -111,9 +114,10 @@ def is_masked(grad: Array, mask: Array) -> bool:
     return _is_owner(owner) and owner.size == grad.size + ALIGN and bool(owner[_end(owner, address(owner))] == _token(mask))
 
 
-def _token(mask: Array) -> float:
-    """A negative whole number that float32 holds exactly; lanes' own notes are not negative."""
-    return -1.0 - (id(mask) >> 4) % (1 << 23)
+@once
+def _token(mask: Array) -> float:  # noqa: ARG001 (each has the next, whatever is in it)
+    """A number of this mask's own: negative, whole, and one that float32 holds exactly; lanes' own notes are not negative."""
+    return -1.0 - next(_masks) % (1 << 23)
 
 
 def _is_owner(owner: object) -> TypeGuard[Array]:

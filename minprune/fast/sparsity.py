@@ -1,14 +1,15 @@
 """Which weights a mask keeps, written down for the kernels that visit only those; and when it pays to take them.
 
-A mask never changes once it is set, so its pattern is worked out when it is first met and remembered as long as the mask lives.
+A mask never changes once it is set, so its pattern is worked out when it is first met.
 """
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from minprune.fast.once import once
 
 Array = np.ndarray
 
@@ -59,9 +60,6 @@ class Pattern:
     columns: Lines
 
 
-_known: dict[int, tuple[weakref.ref, Pattern]] = {}
-
-
 def lean(mask: Array | None, most: float) -> Pattern | None:
     """The pattern of ``mask`` where its density is at most ``most``, so that the sparse way is the faster; else None."""
     if mask is None:
@@ -70,18 +68,10 @@ def lean(mask: Array | None, most: float) -> Pattern | None:
     return pattern if pattern.density <= most else None
 
 
+@once
 def pattern_of(mask: Array) -> Pattern:
     """The pattern of a mask of any shape (O, ...)."""
-    key = id(mask)
-    found = _known.get(key)
-    if found is not None and found[0]() is mask:
-        return found[1]
-    pattern = _work_out(mask.reshape(len(mask), -1))
-    _known[key] = weakref.ref(mask, lambda _: _known.pop(key, None)), pattern
-    return pattern
-
-
-def _work_out(rows: Array) -> Pattern:
+    rows = mask.reshape(len(mask), -1)
     outputs, taps = np.nonzero(rows)
     by_tap, by_output = np.nonzero(rows.T)
     k = rows.shape[1]

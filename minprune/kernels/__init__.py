@@ -1,4 +1,4 @@
-"""Kernels: loops in numba, and three vector microkernels under them. No policy lives here, and nothing is checked; see ``backend``.
+"""Kernels: loops in numba, and vector microkernels under them. No policy lives here, and nothing is checked; see ``backend``.
 
 **Sixteen images march in lockstep.** A processor's vector register holds 16 numbers (with AVX-512; 8 with AVX2, 4 with NEON), and one
 instruction multiplies and adds all of them. To use it, something must be there 16 times that is treated alike. In a network that is the
@@ -31,6 +31,7 @@ loops do not keep a block of sums in registers; measured, that is 20 times slowe
 **Stay in the cache.** At this speed memory is the limit: loops are nested so that what was loaded is used up before it is pushed out.
 
 Read ``host`` (how wide is a register here), ``ir`` (a vocabulary), ``micro`` (these loops), ``compile`` (from function to machine code,
-cache), ``crew`` (many threads), then ``products``, and the rest in any order. Who calls them and lays out memory for them is ``fast``;
-their slow twins are ``plain``.
+cache), ``crew`` (many threads), then ``products`` and ``lean``; for training also ``maxima``, ``pool``, ``norm``, ``loss``, ``steps``; for
+the engine ``engine``, ``fields``, ``pattern``, ``weighted``, ``unweighted``. Who calls them and lays out memory for them is ``fast``, and
+``sparse`` for the engine; their slow twins are ``plain``.
 """

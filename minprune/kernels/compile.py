@@ -1,7 +1,7 @@
 """From Python functions to machine code: compiled when first called, kept on disk, and shared between kernels.
 
-What several kernels share can be a function ``apart``: machine code of its own, compiled once, that they call by its name. (A helper that
-is merely inlined is optimised anew in each.)
+What several kernels share can be a function ``apart``: machine code of its own, compiled once, that they call by its name (or by its
+address, where only the program tells which; see ``engine``). A helper that is merely inlined is optimised anew in each.
 
 Compiled code is kept in a folder whose name is a digest of these sources: numba itself would notice a change in the file of a kernel, but
 not in a file that it calls into.
@@ -14,6 +14,7 @@ import inspect
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -35,6 +36,8 @@ ANY_ORDER = {"reassoc", "contract"}  # of additions: sums run in vectors; NaN an
 F, I, H, B, MASK = types.float32[::1], types.int32[::1], types.uint16[::1], types.uint8[::1], types.boolean[::1]
 N, X = types.intp, types.float32
 PAIR, FOUR = types.UniTuple(N, 2), types.UniTuple(N, 4)
+
+_cache_dir = threading.Lock()  # over numba's setting
 
 
 @cache
@@ -76,11 +79,12 @@ def announce() -> None:
 def compiled(function: Callable[..., None], kind: str, **options: Any) -> Any:
     """``function``, with its own folder in the cache for every ``kind`` (numba's index does not tell apart what has the same name)."""
     folder = cache_folder()
-    kept, config.CACHE_DIR = config.CACHE_DIR, str(folder / kind) if folder else config.CACHE_DIR
-    try:
-        return numba.njit(nogil=True, cache=folder is not None, error_model="numpy", **options)(function)
-    finally:
-        config.CACHE_DIR = kept
+    with _cache_dir:
+        kept, config.CACHE_DIR = config.CACHE_DIR, str(folder / kind) if folder else config.CACHE_DIR
+        try:
+            return numba.njit(nogil=True, cache=folder is not None, error_model="numpy", **options)(function)
+        finally:
+            config.CACHE_DIR = kept
 
 
 def name_machine_code(dispatcher: Any, signature: tuple[types.Type, ...], symbol: str) -> int:
@@ -99,11 +103,15 @@ def apart(*signatures: tuple[types.Type, ...]) -> Callable[[Callable[..., None]]
         symbols = {signature: f"{function.__module__}.{function.__name__} {signature}" for signature in signatures}
 
         @cache
-        def load() -> tuple[list[int], Any]:
-            """Compile it, or load it from the cache, and make its addresses known by their names. Returns them, and what keeps the code."""
+        def load() -> tuple[dict[tuple[types.Type, ...], int], Any]:
+            """Compile it, or load it from the cache, and make its addresses known by their names.
+
+            Returns {signature: address}, and what keeps the machine code alive.
+            """
+            announce()
             load_apart(function)
             dispatcher = compiled(function, "apart")
-            return [name_machine_code(dispatcher, signature, symbol) for signature, symbol in symbols.items()], dispatcher
+            return {signature: name_machine_code(dispatcher, signature, symbol) for signature, symbol in symbols.items()}, dispatcher
 
         def call(typing: Any, *given: Any) -> Any:
             wanted = next((s for s in signatures if all(_fits(typing, g, w) for g, w in zip(given, s, strict=True))), None)
@@ -125,10 +133,10 @@ def apart(*signatures: tuple[types.Type, ...]) -> Callable[[Callable[..., None]]
     return decorate
 
 
-def address_of(called: Any) -> int:
-    """The address of the machine code of a function ``apart`` that takes one kind of arguments; compiles or loads it."""
-    (address,), _ = called.load_apart()
-    return int(address)
+def address_of(called: Any, signature: tuple[types.Type, ...]) -> int:
+    """The address of the machine code of a function ``apart`` for arguments of these types; compiles or loads it."""
+    addresses, _ = called.load_apart()
+    return int(addresses[signature])
 
 
 def call_by_name(context: Any, builder: Any, symbol: str, wanted: tuple[types.Type, ...], values: list[Any]) -> None:
@@ -145,10 +153,10 @@ def call_by_address(context: Any, builder: Any, address: Any, wanted: tuple[type
     convention.call_function(builder, callee, types.none, wanted, values)
 
 
-def load_apart(function: Callable[..., None]) -> None:
+def load_apart(function: Any) -> None:
     """Load the functions apart that this one calls, itself or by helpers: its machine code will look them up by name."""
-    for name in function.__code__.co_names:
-        called = function.__globals__.get(name)
+    cells = (cell.cell_contents for cell in function.__closure__ or ())
+    for called in (*map(function.__globals__.get, function.__code__.co_names), *cells):
         if hasattr(called, "load_apart"):
             called.load_apart()
         elif hasattr(called, "py_func"):
@@ -165,12 +173,12 @@ def _is_read_only(given: types.Type, wanted: types.Type) -> bool:
 
 
 def inline(function: Callable[..., Any]) -> Any:
-    """A helper that kernels call."""
+    """A helper that kernels call. One made by another function needs a ``__qualname__`` of its own: the linker goes by that."""
     return numba.njit(nogil=True, error_model="numpy")(function)
 
 
 def pasted(function: Callable[..., Any]) -> Any:
-    """A helper whose code stands in that of its caller before LLVM sees it, for a call that LLVM would leave a call."""
+    """A helper that numba copies into its caller before LLVM sees it. (LLVM inlines by itself, but not what it thinks too large.)"""
     return numba.njit(nogil=True, error_model="numpy", inline="always")(function)
 
 

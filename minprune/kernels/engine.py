@@ -6,9 +6,10 @@ it. Steps read and write regions of a workspace, counted in positions of ``width
     panel   ``width`` images side by side at every position, a multiple of the lanes: for batches
     image   one image, ``width`` 1: the lanes run along the rows of the image, and in a Dense layer along the inputs
 
-A convolution runs over whole rows of its input, what hangs over at their ends included, into a little scratch memory, output by output;
-what is a place is then kept (and pooled, and clamped by ReLU) on its way to the target. So strides, pooling and both layouts share one
-code.
+A convolution's sums go into a little scratch memory (for a single image, over whole rows of the input, what hangs over at their ends
+included); what is a place is then kept, and pooled, on its way to the target (``keep_places``). So strides, pooling and both layouts share
+one code. A sparse convolution in a panel whose places are neighbours has two shorter ways: without pooling its sums go straight to the
+target, and with 2 x 2 pooling only the largest of four leaves the registers (``sparse_windows``). ReLU is the ``floor`` of a sum.
 
 A step is called at the address of its kind's machine code, so that only the kinds that a program has need be compiled.
 """
@@ -63,7 +64,7 @@ def load_code(steps: Array) -> Array:
     """For each kind of step the address of its machine code, int64; compiled, or loaded, are those that occur in ``steps``."""
     code = np.zeros(len(KINDS), np.int64)
     for kind in np.unique(steps[:, KIND]):
-        code[kind] = address_of(CODE[KINDS[kind]])
+        code[kind] = address_of(CODE[KINDS[kind]], STEP)
     return code
 
 
@@ -71,8 +72,8 @@ def load_code(steps: Array) -> Array:
 def run(turn, x, out, work, steps, code, arrays, entry, exits, width):
     """Carry all images x (N, ...) through the program; flat results go to ``out`` (N, features).
 
-    ``work`` is (threads, floats), ``code`` of ``load_code``, ``arrays`` a ``fields.Arrays``; ``entry`` is the input's (region, channels,
-    rows, columns, plane, row), ``exits`` has a row of the same for every result.
+    ``work`` is (threads, floats), ``code`` what ``load_code`` returned, ``arrays`` a ``fields.Arrays``; ``entry`` is the input's
+    (region, channels, rows, columns, plane, row), ``exits`` has a row of the same for every result.
     """
     n, (_, worker, _) = x.shape[0], turn
     for panel in share(turn, ceil_div(n, width)):

@@ -10,8 +10,9 @@ from minprune.kernels.compile import B, F, H, I, N
 Array = np.ndarray
 
 # source, target, scratch, other: regions, in positions; *_plane, *_row: how far apart channels and rows are there, in positions.
-# y, x: places of the output (before pooling); stride_*; window_*: what is pooled, 1 and 1 for nothing; taps: of a filter, zeros included.
-# *_at: where a step's part of the program's arrays begins. relu: 1 to clamp at zero.
+# y, x: places of the output (of a convolution, before pooling); stride_*; window_*: what is pooled, 1 and 1 for nothing; taps: of a filter,
+# zeros included. *_at: where a step's part of the program's arrays begins (values_at of a scale: -1 for a mere ReLU). relu: 1 to clamp at
+# zero.
 # spread: 1 where the other factor has one position per channel. keep, of: of a pattern n:m; kept: weights of a row under it.
 FIELDS = (
     "kind", "source", "target", "scratch", "channels", "outputs", "source_plane", "source_row", "target_plane", "target_row", "y", "x",
@@ -28,26 +29,21 @@ KINDS = (
     "dense_conv", "sparse_conv", "wide_sparse_conv", "pattern_conv", "dense_linear", "sparse_linear", "wide_sparse_linear",
     "pattern_linear", "max_pool", "mean_pool", "scale", "add", "mul", "exp", "inverse", "copy",
 )  # fmt: skip
-(
-    DENSE_CONV, SPARSE_CONV, WIDE_SPARSE_CONV, PATTERN_CONV, DENSE_LINEAR, SPARSE_LINEAR, WIDE_SPARSE_LINEAR, PATTERN_LINEAR, MAX_POOL,
-    MEAN_POOL, SCALE, ADD, MUL, EXP, INVERSE, COPY,
-) = range(len(KINDS))  # fmt: skip
+ADD, COPY, EXP, INVERSE, MEAN_POOL, SCALE = map(KINDS.index, ("add", "copy", "exp", "inverse", "mean_pool", "scale"))
 
 
 class Arrays(NamedTuple):
-    """A program's numbers, each kind in one flat array: ``dense`` float32 weights and those of patterns; ``narrow`` float32 kept weights
-    whose offsets (uint16) fit 16 bits, ``wide`` those whose offsets (int32) do not; ``starts`` int32 where rows of kept weights begin;
-    ``biases`` float32; ``tables`` int32 offsets of taps and planes; ``positions`` uint8 of patterns."""
+    """A program's numbers, flat; each step knows where its part of them begins."""
 
-    dense: Array
-    narrow: Array
-    narrow_offsets: Array
-    wide: Array
-    wide_offsets: Array
-    starts: Array
-    biases: Array
-    tables: Array
-    positions: Array
+    dense: Array  # float32: weights, zeros included, and those that patterns keep
+    narrow: Array  # float32: kept weights whose offsets fit 16 bits
+    narrow_offsets: Array  # uint16
+    wide: Array  # float32: the others
+    wide_offsets: Array  # int32
+    starts: Array  # int32: where rows of kept weights begin
+    biases: Array  # float32
+    tables: Array  # int32: offsets of taps and planes
+    positions: Array  # uint8: of patterns
 
 
 # A step's row, and what the machine code of a step takes: its row, the workspace, the program's arrays, how many floats a position has.

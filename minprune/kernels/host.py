@@ -34,7 +34,7 @@ class Host:
         return min(6, self.tile // vectors)
 
     def windows(self, vectors: int) -> int:
-        """The most windows of 2 x 2 places of a sparse row that is ``vectors`` wide."""
+        """The most windows of 2 x 2 places, each place ``vectors`` vectors wide, whose sums fit in registers at once; 1 for ``widest``."""
         return self.places // (4 * vectors)
 
 

@@ -2,7 +2,7 @@
 
 numba compiles loops well, but it does not keep a block of accumulators in registers, and that is where the speed of a product lies. So the
 innermost loops are written in LLVM's intermediate language, through the small vocabulary of this file: vectors, pointers, and a counted
-loop that carries values from one turn to the next. ``micro`` uses it; nothing else needs to know.
+loop that carries values from one turn to the next. ``micro``, ``maxima`` and ``pattern`` are written in it.
 """
 
 from __future__ import annotations

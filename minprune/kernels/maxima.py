@@ -8,9 +8,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from minprune.kernels.compile import N
 from minprune.kernels.host import VECTORS
 from minprune.kernels.ir import I32, constant
-from minprune.kernels.micro import LANES, N, open_block
+from minprune.kernels.micro import LANES, open_block
 
 
 @intrinsic

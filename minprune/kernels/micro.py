@@ -21,11 +21,11 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from minprune.kernels.compile import N
 from minprune.kernels.host import HOST, VECTORS
 from minprune.kernels.ir import F32, I32, Emitter, constant
 
 LANES = HOST.lanes
-N = types.intp
 NO_FLOOR = float("-inf")  # as ``floor``: no ReLU
 DENSE_BLOCKS = {100 * rows + vectors: (rows, vectors) for vectors in VECTORS for rows in range(1, HOST.rows(vectors) + 1)}
 SPARSE_BLOCKS = range(1, HOST.places + 1)
@@ -39,6 +39,19 @@ def open_block(context: Any, builder: Any, signature: Any, arguments: Any) -> tu
     e = Emitter(builder, LANES)
     kinds = signature.args
     return e, [e.pointer(context, k, a) if isinstance(k, types.Array) else a for k, a in zip(kinds, arguments, strict=True)]
+
+
+def first_sums(e: Emitter, cells: list[tuple[int, int]], targets: list[Any], start: Any, start_at: Any) -> list[Any]:
+    """What the sums of a block begin with: the j-th vector at targets[i] where ``start_at`` is negative, else start[i]; (i, j) in cells."""
+
+    def from_memory() -> list[Any]:
+        return [e.load(e.at(targets[i], j * LANES)) for i, j in cells]
+
+    def from_numbers() -> list[Any]:
+        numbers = [e.splat(e.number(e.at(start, start_at, i))) for i in range(len(targets))]
+        return [numbers[i] for i, _ in cells]
+
+    return e.either(e.builder.icmp_signed("<", start_at, constant(0)), from_memory, from_numbers)
 
 
 def _key(builder: Any, first: Any, second: Any) -> Any:
@@ -85,13 +98,6 @@ def dense_block(
             cells = [(i, j) for i in range(height) for j in range(wide)]
             targets = [e.at(out, e.times(e.index(e.at(places, i)), width)) for i in range(height)]
 
-            def from_memory() -> list[Any]:
-                return [e.load(e.at(targets[i], j * LANES)) for i, j in cells]
-
-            def from_bias() -> list[Any]:
-                biases = [e.splat(e.number(e.at(start, start_at, i))) for i in range(height)]
-                return [biases[i] for i, _ in cells]
-
             def step(k: Any, sums: list[Any]) -> list[Any]:
                 source = e.at(x, e.times(e.index(e.at(offset, k)), width))
                 xs = [e.load(e.at(source, j * LANES)) for j in range(wide)]
@@ -99,8 +105,8 @@ def dense_block(
                 ws = [e.splat(e.number(e.at(column, e.times(w_row, i)))) for i in range(height)]
                 return [e.fma(ws[i], xs[j], s) for (i, j), s in zip(cells, sums, strict=True)]
 
-            first = e.either(builder.icmp_signed("<", start_at, constant(0)), from_memory, from_bias)
-            for (i, j), s in zip(cells, e.loop(constant(0), count, 1, first, step), strict=True):
+            sums = e.loop(constant(0), count, 1, first_sums(e, cells, targets, start, start_at), step)
+            for (i, j), s in zip(cells, sums, strict=True):
                 e.store(e.clamp(s, floor), e.at(targets[i], j * LANES))
 
         e.switch(_key(builder, rows, vectors), list(DENSE_BLOCKS), block)

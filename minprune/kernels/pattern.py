@@ -32,9 +32,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from minprune.kernels.compile import FOUR, N
 from minprune.kernels.host import HOST, VECTORS
 from minprune.kernels.ir import I64, constant
-from minprune.kernels.micro import LANES, N, open_block
+from minprune.kernels.micro import LANES, first_sums, open_block
 
 HEIGHT = min(HOST.rows(HOST.widest), 4)  # the most rows of a block; more would not leave registers for their addresses
 PAIRS = (1, 2)  # positions loaded at once
@@ -44,7 +45,6 @@ BLOCKS = {
     for vectors in VECTORS
     for rows in range(1, HEIGHT + 1)
 }
-FOUR = types.UniTuple(N, 4)
 
 
 @intrinsic
@@ -141,13 +141,6 @@ def _block(e: Any, context: Any, rows: Any, vectors: Any, width: Any, source: An
         values = [e.at(value, e.times(row, i)) for i in range(height)]
         positions = [e.at(position, e.times(row, i)) for i in range(height)]
 
-        def from_memory() -> list[Any]:
-            return [e.load(e.at(targets[i], j * LANES)) for i, j in cells]
-
-        def from_bias() -> list[Any]:
-            biases = [e.splat(e.number(e.at(start, start_at, i))) for i in range(height)]
-            return [biases[i] for i, _ in cells]
-
         def few(p: Any, sums: list[Any], corner: Any) -> list[Any]:
             sums = list(sums)
             for i in range(height):
@@ -168,7 +161,7 @@ def _block(e: Any, context: Any, rows: Any, vectors: Any, width: Any, source: An
             return e.loop(first, end, at_once, sums, lambda p, s: few(p, s, corner))
 
         groups = builder.sdiv(builder.add(count, builder.sub(keep, constant(1))), keep)
-        sums = e.either(builder.icmp_signed("<", start_at, constant(0)), from_memory, from_bias)
+        sums = first_sums(e, cells, targets, start, start_at)
         for (i, j), s in zip(cells, e.loop(constant(0), groups, 1, sums, group), strict=True):
             e.store(e.clamp(s, floor), e.at(targets[i], j * LANES))
 

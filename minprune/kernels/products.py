@@ -1,6 +1,6 @@
 """Dense products in lockstep: convolution and the Dense layer, forward and backward.
 
-A Dense layer is the convolution whose image is a single position: C taps, one place. All arrays come flat; see ``geometry`` for the tables.
+A Dense layer is the convolution whose image is a single position: C taps, one place. All arrays come flat; ``fast.tables`` makes offsets.
 Letters: O out-channels, K = C·R·S taps of a filter, Y X output places, ``width`` lanes of a position.
 
     forward       y[o, place]       = b[o] + Σ_k w[o, k] · x[tap k + place]

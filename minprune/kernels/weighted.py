@@ -45,7 +45,7 @@ from minprune.kernels.micro import LANES, NO_FLOOR, dense_block, sparse_dot, spa
 from minprune.kernels.pattern import HEIGHT, pattern_block, tap_pattern_block
 from minprune.kernels.products import rows_of, vectors_at
 
-MOST = HOST.windows(1)
+WINDOWS = HOST.windows(1)  # whose sums fit in registers, a vector of each; half as many of two vectors
 ROWS = HOST.rows(HOST.widest)
 NEAR = 1 << 13  # floats of the inputs that a pattern's outputs read before they go on: 32 KiB, two thirds of a first-level cache
 
@@ -64,15 +64,16 @@ def wide_sparse_conv(step, work, arrays, width):
 
 @inline
 def conv_by_output(step, work, values, offsets, starts, biases, width):
-    """Output by output: scratch = bias + Σ over the kept weights, then what is a place goes to the target.
+    """Output by output: bias + Σ over the kept weights, straight to the target where that is possible (``direct``, ``square``), else to
+    scratch, from where ``keep_places`` takes what is a place.
 
     In a panel, all outputs of one row (of one window of pooling) are done before the next, while that band of the input is in the cache.
     """
     row = step[SOURCE_ROW]
     bands = 1 if width == 1 else step[Y] // step[WINDOW_Y]
-    near = width > 1 and step[STRIDE_X] == 1  # places are neighbours in memory
-    direct = near and step[WINDOW_Y] * step[WINDOW_X] == 1
-    square = near and step[WINDOW_Y] == 2 and step[WINDOW_X] == 2
+    side_by_side = step[STRIDE_X] == 1  # the places, in memory
+    direct = side_by_side and step[WINDOW_Y] * step[WINDOW_X] == 1
+    square = side_by_side and step[WINDOW_Y] == 2 and step[WINDOW_X] == 2
     across = ((step[X] - 1) * step[STRIDE_X] + 1) * width  # floats of a row of places
     floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
     for y in range(bands):
@@ -82,48 +83,49 @@ def conv_by_output(step, work, values, offsets, starts, biases, width):
             if width == 1:
                 vectors = ceil_div(step[Y] * step[STRIDE_Y] * row, LANES)
                 sparse_run(work, step[SOURCE], work, step[SCRATCH], vectors, offsets, 1, values, lo, hi, bias, 0, floor)
-                keep(step, work, step[SCRATCH], o, 0, step[Y] // step[WINDOW_Y], width)
+                keep_places(step, work, step[SCRATCH], o, 0, step[Y] // step[WINDOW_Y], width)
                 continue
             if square:
                 source = (step[SOURCE] + 2 * y * step[STRIDE_Y] * row) * width
                 target = (step[TARGET] + o * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
-                line = step[STRIDE_Y] * row * width
-                sparse_windows(work, source, line, target, step[X] // 2, offsets, width, values, lo, hi, bias, floor)
+                x_row = step[STRIDE_Y] * row * width
+                sparse_windows(work, source, x_row, target, step[X] // 2, offsets, width, values, lo, hi, bias, floor)
                 continue
             for r in range(step[WINDOW_Y]):
                 source = (step[SOURCE] + (y * step[WINDOW_Y] + r) * step[STRIDE_Y] * row) * width
                 target = (step[SCRATCH] + r * step[STRIDE_Y] * row) * width
                 if direct:
                     target = (step[TARGET] + o * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
-                if step[STRIDE_X] == 1:
+                if side_by_side:
                     sparse_run(work, source, work, target, across // LANES, offsets, width, values, lo, hi, bias, 0, floor)
                 else:
-                    sparse_places(work, source, target, step[X], step[STRIDE_X] * width, offsets, width, values, lo, hi, bias, floor)
+                    strided_row(work, source, target, step[X], step[STRIDE_X] * width, offsets, width, values, lo, hi, bias, floor)
             if not direct:
-                keep(step, work, step[SCRATCH], o, y, y + 1, width)
+                keep_places(step, work, step[SCRATCH], o, y, y + 1, width)
 
 
 @apart(*((F, N, N, N, N, offsets, N, F, N, N, types.float32, types.float32) for offsets in (I, H)))
-def sparse_windows(work, source, line, target, windows, offsets, width, values, lo, hi, bias, floor):
-    """The largest of each 2 x 2 places of a sparse row and the next, which is ``line`` floats away; the sums never leave the registers."""
+def sparse_windows(work, source, x_row, target, windows, offsets, width, values, lo, hi, bias, floor):
+    """Pooled sums of one output: of each of ``windows`` windows of 2 x 2 places side by side the largest. The upper places start at
+    ``source``, the lower ones ``x_row`` floats later; the sums never leave the registers."""
     lane = 0
     while lane < width:
-        vectors = min(vectors_at(lane, width), MOST)
-        pieces = ceil_div(windows, MOST // vectors)
+        vectors = vectors_at(lane, width)
+        pieces = ceil_div(windows, WINDOWS // vectors)
         for i in range(pieces):
             first = part(i, pieces, windows)
             many, at = part(i + 1, pieces, windows) - first, first * width + lane
             here = source + 2 * first * width + lane
-            sparse_window(many, vectors, work, here, line, offsets, width, values, lo, hi, bias, floor, work, target + at)
+            sparse_window(many, vectors, work, here, x_row, offsets, width, values, lo, hi, bias, floor, work, target + at)
         lane += vectors * LANES
 
 
 @inline
-def sparse_places(work, source, target, places, apart, offsets, width, values, lo, hi, bias, floor):
-    """A sparse row at places that are ``apart`` floats from one another, as they will lie in scratch."""
+def strided_row(work, source, target, places, step, offsets, width, values, lo, hi, bias, floor):
+    """A sparse row at places that are ``step`` floats from one another, as they will lie in scratch."""
     for t in range(places):
         for lane in range(0, width, LANES):
-            at = t * apart + lane
+            at = t * step + lane
             sparse_run(work, source + at, work, target + at, 1, offsets, width, values, lo, hi, bias, 0, floor)
 
 
@@ -148,14 +150,13 @@ def taps_of_pattern(step, arrays, rows, vectors, work, source, taps, width, o, f
 
 
 def _by_blocks(sums, height):
-    """A convolution of ``height`` outputs at a time, or fewer, whose sums the function ``sums`` takes."""
+    """Make a convolution that does up to ``height`` outputs at a time; the helper ``sums`` computes them."""
 
-    @inline
     def conv(step, work, arrays, width):
         row, tables = step[SOURCE_ROW], arrays.tables
         taps = tables[step[TAPS_AT] : step[TAPS_AT] + step[TAPS]]
         planes = tables[step[PLANES_AT] : step[PLANES_AT] + ROWS]  # of the scratch memory, one for each output of a block
-        plane = planes[1] if ROWS > 1 else 0
+        plane = planes[1]
         across = ((step[X] - 1) * step[STRIDE_X] + 1) * width
         floor = np.float32(0) if step[RELU] else np.float32(NO_FLOOR)
         pieces = ceil_div(step[OUTPUTS], height)
@@ -178,9 +179,10 @@ def _by_blocks(sums, height):
                     for j in range(rows):
                         first = 0 if width == 1 else y // step[WINDOW_Y]
                         last = step[Y] // step[WINDOW_Y] if width == 1 else first + 1
-                        keep(step, work, step[SCRATCH] + j * plane, o + j, first, last, width)
+                        keep_places(step, work, step[SCRATCH] + j * plane, o + j, first, last, width)
 
-    return conv
+    conv.__qualname__ = f"conv_of_{sums.py_func.__name__}"
+    return inline(conv)
 
 
 dense_by_blocks, pattern_by_blocks = _by_blocks(all_taps, ROWS), _by_blocks(taps_of_pattern, HEIGHT)
@@ -199,12 +201,12 @@ def pattern_conv(step, work, arrays, width):
 
 
 @apart((ROW, F, N, N, N, N, N))
-def keep(step, work, scratch, o, first, last, width):
+def keep_places(step, work, scratch, o, first, last, width):
     """Rows first..last-1 of output o: from the places in scratch to the target, pooled on the way.
 
     Scratch holds rows at the pitch of the source; in a panel, only those of the window that is being pooled.
     """
-    row, line = step[SOURCE_ROW] * step[STRIDE_Y] * width, step[STRIDE_X] * width
+    row, column = step[SOURCE_ROW] * step[STRIDE_Y] * width, step[STRIDE_X] * width
     for y in range(first, last):
         top = scratch * width + (y * step[WINDOW_Y] * row if width == 1 else 0)
         to = (step[TARGET] + o * step[TARGET_PLANE] + y * step[TARGET_ROW]) * width
@@ -217,13 +219,13 @@ def keep(step, work, scratch, o, first, last, width):
             lane = 0
             while lane < width:
                 vectors = vectors_at(lane, width)
-                max_row(columns, vectors, work, top + lane, step[WINDOW_Y], step[WINDOW_X], row, line, work, to + lane, width)
+                max_row(columns, vectors, work, top + lane, step[WINDOW_Y], step[WINDOW_X], row, column, work, to + lane, width)
                 lane += vectors * LANES
             continue
         for p in range(columns):
-            best = work[top + p * step[WINDOW_X] * line]
+            best = work[top + p * step[WINDOW_X] * column]
             for number in range(1, step[WINDOW_Y] * step[WINDOW_X]):
-                here = work[top + number // step[WINDOW_X] * row + (p * step[WINDOW_X] + number % step[WINDOW_X]) * line]
+                here = work[top + number // step[WINDOW_X] * row + (p * step[WINDOW_X] + number % step[WINDOW_X]) * column]
                 best = here if here > best or here != here else best
             work[to + p] = best
 

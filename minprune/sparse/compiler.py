@@ -1,8 +1,8 @@
 """From a masked or compacted model to an engine: trace, choose a path for each layer by measuring both, plan, and measure the whole.
 
 The choice of path is made on this machine, in a few milliseconds: a layer of which nothing is pruned is dense, any other runs both ways
-(and, where its mask is a pattern n:m, a third) on one panel of the widest kind, and the quickest wins. Layers of the same shape, density
-and place in memory are measured once per process.
+(and, where its mask is a pattern n:m, a third) on one panel of the widest kind, and the quickest wins. Layers of the same
+shapes, geometry and number of kept weights are measured once per process.
 """
 
 from __future__ import annotations

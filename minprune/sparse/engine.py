@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,7 @@ from minprune import parallel
 from minprune.errors import ShapeError
 from minprune.fast.memory import ALIGN
 from minprune.kernels import engine as machine
+from minprune.kernels.fields import Arrays
 from minprune.sparse.plan import Program
 from minprune.sparse.trace import Trace
 from minprune.tensor import Array, Tensor
@@ -55,8 +56,8 @@ class Engine:
     """Made by ``sparse.compile``. ``engine(x)`` is the network's output for a batch x.
 
     ``paths`` tells which kernel each layer takes and why; ``widths`` is {images of a panel: measured milliseconds per panel}, from which
-    each call chooses (1: an image by itself). ``nbytes`` counts weights, offsets, positions and row starts. Safe to call from several
-    threads at once.
+    each call chooses (1: an image by itself). ``nbytes`` counts all its numbers: weights, offsets, row starts, biases, tables. Safe to call
+    from several threads at once.
     """
 
     def __init__(self, trace: Trace, program: Program, paths: tuple[Path, ...], widths: dict[int, float]) -> None:
@@ -147,6 +148,8 @@ class Engine:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state
+        p = self._program  # joblib hands large arrays on as files that may not be written to, which kernels do not take
+        self._program = replace(p, arrays=Arrays(*(np.require(a, requirements="W") for a in p.arrays)))
         self._code = machine.load_code(self._program.steps)  # another process has its machine code elsewhere
 
     def report(self) -> str:

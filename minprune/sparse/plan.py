@@ -39,7 +39,7 @@ class Region:
 
 @dataclass
 class Collected:
-    """A program's numbers, collected layer by layer; ``sizes`` are the present ends, at which the next layer's part begins."""
+    """A program's numbers, collected layer by layer; ``add`` tells where each part begins."""
 
     dense: list[Array] = field(default_factory=list)
     narrow: list[Array] = field(default_factory=list)
