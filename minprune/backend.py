@@ -12,15 +12,16 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from types import ModuleType
 
 import numpy as np
 
-from minprune.errors import check_name
+from minprune.errors import BackendError, callers_level, check_name
 
 BACKENDS = ("auto", "numba", "numpy")
-_override: str | None = None
+_override: ContextVar[str | None] = ContextVar("backend", default=None)
 
 
 class BackendWarning(UserWarning):
@@ -29,7 +30,7 @@ class BackendWarning(UserWarning):
 
 def name() -> str:
     """The backend asked for: by ``using``, else by MINPRUNE_BACKEND when the first operation ran, else "auto"."""
-    return _override or _from_environment()
+    return _override.get() or _from_environment()
 
 
 @cache
@@ -39,13 +40,12 @@ def _from_environment() -> str:
 
 @contextmanager
 def using(backend: str) -> Iterator[None]:
-    """Inside this block, take ``backend``: for tests and for comparisons within one run."""
-    global _override
-    before, _override = _override, check_name("backend", backend, BACKENDS)
+    """Inside this block, take ``backend``: for tests and for comparisons within one run. Other threads go on with theirs."""
+    token = _override.set(check_name("backend", backend, BACKENDS))
     try:
         yield
     finally:
-        _override = before
+        _override.reset(token)
 
 
 @cache
@@ -62,7 +62,7 @@ def kernels_run() -> bool:
     """Whether the kernels are to be taken.
 
     Raises:
-        RuntimeError: the backend is "numba", but numba does not work.
+        BackendError: the backend is "numba", but numba does not work.
     Warns:
         BackendWarning: once, where the backend is "auto" and numba does not work.
     """
@@ -71,7 +71,7 @@ def kernels_run() -> bool:
         return False
     fault = numba_fault()
     if fault and wanted == "numba":
-        raise RuntimeError(f"MINPRUNE_BACKEND is 'numba', but numba does not work ({fault}); mend it, or set MINPRUNE_BACKEND=numpy")
+        raise BackendError(f"MINPRUNE_BACKEND is 'numba', but numba does not work ({fault}); mend it, or set MINPRUNE_BACKEND=numpy")
     if fault:
         _warn_once(fault)
     return not fault
@@ -83,7 +83,7 @@ def _warn_once(fault: str) -> None:
         f"numba does not work ({fault}): NumPy does all the work. What is lost: training is several times slower, and sparse engines "
         "run as ordinary matrix products, no faster for their zeros. pip install numba mends it; MINPRUNE_BACKEND=numpy silences this.",
         BackendWarning,
-        stacklevel=4,
+        stacklevel=callers_level(),
     )
 
 

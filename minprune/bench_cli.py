@@ -12,7 +12,7 @@ import typer
 
 from minprune import parallel
 from minprune.files import check_writable
-from minprune.terminal import console, light_table, three_digits
+from minprune.terminal import console, errors, light_table, three_digits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ bench_app = typer.Typer(
     help="Measure this machine: our times beside those of other libraries, as ratios within one run.", no_args_is_help=True
 )
 
-ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads for every library.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, max=parallel.available(), help="Threads for every library.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 THREADS = min(2, parallel.available())
 PRODUCTS = {"ours": "ours\nsparse", "ours_dense": "ours\ndense", "scipy": "SciPy\nCSR", "torch_csr": "PyTorch\nCSR"}  # beside NumPy's dense
@@ -180,6 +180,7 @@ def _check(out: Path | None) -> None:
     if out is not None:
         check_figure_path(out)
         check_writable(out)
+        check_writable(out.with_suffix(".csv"))
 
 
 def _save(out: Path | None, rows: pd.DataFrame, draw: object, description: str) -> None:
@@ -190,4 +191,4 @@ def _save(out: Path | None, rows: pd.DataFrame, draw: object, description: str) 
         return
     save_points(rows, out.with_suffix(".csv"), shlex.join(["minprune", *sys.argv[1:]]), description)
     save_figure(draw(rows), out, description)  # type: ignore[operator]
-    console.print(f"drew {out}, its data are in {out.with_suffix('.csv')}")
+    errors.print(f"drew {out}, its data are in {out.with_suffix('.csv')}")

@@ -14,7 +14,7 @@ import typer
 
 from minprune import checkpoint, course_cli, data
 from minprune.bench_cli import bench_app
-from minprune.errors import CheckpointError, DataError, check_name
+from minprune.errors import BackendError, BenchError, CheckpointError, DataError, check_name
 from minprune.experiments import (
     RECIPES,
     CurveConfig,
@@ -68,7 +68,7 @@ def main() -> None:
     """Run the command line; an error that a user can mend is one message, not a traceback."""
     try:
         app()
-    except (ValueError, TypeError, DataError, CheckpointError, OSError) as error:
+    except (ValueError, TypeError, BackendError, BenchError, DataError, CheckpointError, OSError) as error:
         errors.print(f"[bold red]error:[/] {error}", soft_wrap=True, highlight=False)
         sys.exit(2 if isinstance(error, course_cli.UsageError) else 1)
 

@@ -26,6 +26,14 @@ class DataError(RuntimeError):
     """A data set that could not be found, fetched or read; the message says how to place it by hand."""
 
 
+class BackendError(RuntimeError):
+    """The kernels were asked for, and numba does not work."""
+
+
+class BenchError(RuntimeError):
+    """A contestant of a benchmark failed in its process."""
+
+
 def callers_level() -> int:
     """The ``stacklevel`` at which a warning, given by who asks, points at the line outside this package that led there."""
     level, frame = 1, sys._getframe(1)

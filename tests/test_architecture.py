@@ -25,7 +25,7 @@ WALL_ROWS = (
     "models optim",
     "data.splits data.batches data.digits data.mnist data",
     "train",
-    "sparse.formats sparse.trace sparse.plan sparse.engine sparse.compiler sparse checkpoint",
+    "sparse.formats sparse.trace sparse.engine sparse.matrices sparse.plan sparse.machine sparse.measure sparse.compiler sparse checkpoint",
     "metrics.size metrics.flops metrics.latency metrics.summary metrics",
     "prune.amounts prune.example prune.evidence prune.criteria prune.granularity prune.choice prune.masks",
     "prune.units prune.labels prune.drawing prune.graph prune.coupled prune.cutting",

@@ -125,6 +125,10 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     losses, state = train(mp.models.LeNet300100(rng=R(0)))
     twin_losses, twin_state = train(mp.models.LeNet300100(rng=R(0)), "numpy")
+    model = mp.models.LeNet300100(rng=R(0))
+    engine = mp.sparse.compile(model, (1, 28, 28))
+    x = R(1).random((5, 1, 28, 28), dtype=np.float32)
+    assert abs(engine(x) - model(mp.Tensor(x)).data).max() < 1e-5
 assert losses == twin_losses and losses[0] != losses[1]
 assert all((state[key] == twin_state[key]).all() for key in state)
 print(*[type(w.message).__name__ for w in caught if issubclass(w.category, backend.BackendWarning)])
@@ -139,7 +143,7 @@ print(*[w.message for w in caught])
 def test_with_a_broken_numba_asking_for_numba_is_an_error(broken: str) -> None:
     done = run("mp.models.LeNet300100(rng=R(0))(np.ones((1, 1, 28, 28), np.float32))", PYTHONPATH=broken, MINPRUNE_BACKEND="numba")
     assert done.returncode == 1
-    assert "RuntimeError: MINPRUNE_BACKEND is 'numba', but numba does not work" in done.stderr.strip().splitlines()[-1]
+    assert "BackendError: MINPRUNE_BACKEND is 'numba', but numba does not work" in done.stderr.strip().splitlines()[-1]
 
 
 def test_where_numba_is_told_not_to_compile_numpy_computes() -> None:

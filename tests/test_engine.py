@@ -29,9 +29,11 @@ from tests.oracles import oracle
 oracle("numba")
 from minprune.kernels import engine as machine  # noqa: E402 (needs numba)
 from minprune.kernels.fields import KIND, KINDS  # noqa: E402
-from minprune.sparse import compiler  # noqa: E402
-from minprune.sparse.compiler import WIDTHS  # noqa: E402
+from minprune.sparse import measure  # noqa: E402
 from minprune.sparse.engine import Engine  # noqa: E402
+from minprune.sparse.machine import KernelEngine  # noqa: E402
+from minprune.sparse.matrices import PlainEngine  # noqa: E402
+from minprune.sparse.measure import WIDTHS  # noqa: E402
 from minprune.sparse.plan import make_program  # noqa: E402
 from minprune.sparse.trace import Layer, trace  # noqa: E402
 
@@ -139,7 +141,7 @@ def engines(model: Module, shape: Shape, widths: tuple[int, ...] = WIDTHS, paths
     """An engine for each path that all layers are made to take, and each layout."""
     traced = trace(model, shape)
     programs = {path: make_program(traced, PATHS[path]) for path in paths}
-    return {f"{path}, {width}": Engine(traced, programs[path], (), {width: 1.0}) for path, width in product(programs, widths)}
+    return {f"{path}, {width}": KernelEngine(traced, programs[path], (), {width: 1.0}) for path, width in product(programs, widths)}
 
 
 def assert_close(found: Array, expected: Array, what: str = "") -> None:
@@ -158,7 +160,7 @@ def assert_engines_equal(model: Module, shape: Shape, batches: tuple[int, ...] =
     """Each path and layout computes what the model does, also in memory that it has used before."""
     x = images(max(batches), shape)
     expected = own(model, x)
-    for forced, engine in engines(model, shape, widths).items():
+    for forced, engine in (engines(model, shape, widths) | {"NumPy": PlainEngine(trace(model, shape))}).items():
         for n in batches:
             assert_computes(engine, x[:n], tuple(y[:n] for y in expected), f"{forced}, batch {n}")
 
@@ -539,6 +541,56 @@ def test_a_shape_that_the_model_does_not_take_is_refused(model: Module, shape: S
         mp.sparse.compile(model, shape)
 
 
+@pytest.mark.parametrize(
+    ("shape", "error"),
+    [
+        *[(wrong, TypeError) for wrong in (784, 6.0, None, "x", {6}, (6.0,))],
+        *[(wrong, ShapeError) for wrong in ((-6,), (0,), (), (1, 6))],
+    ],
+)
+def test_what_is_no_shape_is_refused(shape: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"input_shape expected \(C, H, W\) or \(C,\).*, got"):
+        mp.sparse.compile(nn.Sequential(dense(6, 3)), shape)
+
+
+@pytest.mark.parametrize("shape", [[6], (np.int64(6),)])
+def test_a_shape_may_be_a_list_and_of_numpys_numbers(shape: Any) -> None:
+    assert mp.sparse.compile(nn.Sequential(dense(6, 3)), shape).input_shape == (6,)
+
+
+@pytest.mark.parametrize(("model", "found"), [(nn.Linear, "the class Linear"), (None, "NoneType"), (own, "function")])
+def test_what_is_no_module_is_refused(model: Any, found: str) -> None:
+    with pytest.raises(TypeError, match=f"expected a minprune Module, got {found}"):
+        mp.sparse.compile(model, (6,))
+
+
+@pytest.mark.parametrize(
+    ("forward", "error", "message"),
+    [
+        (lambda h: None, TypeError, "a tuple of them, got NoneType"),
+        (lambda h: {"y": h}, TypeError, "a tuple of them, got dict"),
+        (lambda h: h.data, TypeError, "a tuple of them, got ndarray"),
+        (lambda h: (h, (h, h)), TypeError, r"got \(Tensor, tuple\)"),
+        (lambda h: (), TypeError, r"got \(\)"),
+        (lambda h: h.detach(), ValueError, "every output of the model to depend on its input"),
+        (lambda h: (h, Tensor(np.ones((1, 3), np.float32))), ValueError, "every output of the model to depend on its input"),
+        (lambda h: h + Tensor(np.tanh(h.data)), ValueError, "could not follow the model: .* differ by"),
+        (lambda h: h if float(h.data.mean()) < 0 else -h, ValueError, "could not follow the model: .* differ by"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["auto", "numpy"])
+def test_a_model_that_cannot_be_followed_is_refused(forward: Any, error: type[Exception], message: str, kind: str) -> None:
+    with backend.using(kind), pytest.raises(error, match=message):
+        mp.sparse.compile(nn.Sequential(dense(6, 3), Function(forward)), (6,))
+
+
+def test_weights_behind_a_mask_must_be_zero() -> None:
+    model = prune(nn.Sequential(dense(6, 3)), 0.5, np.random.default_rng(0))
+    model[0].weight.data[...] = 1
+    with pytest.raises(ValueError, match=r"0\.weight is not zero where its mask prunes"):
+        mp.sparse.compile(model, (6,))
+
+
 # --- how it is called -------------------------------------------------------------------------------------------------------------
 
 
@@ -615,6 +667,16 @@ def test_out_is_filled_and_returned(engine: Engine, n: int) -> None:
     assert np.isnan(whole[[0, -1]]).all()
 
 
+@pytest.mark.parametrize("shift", [-3, 0, 5])
+def test_out_may_lie_over_the_input(shift: int) -> None:
+    model = prune(nn.Sequential(dense(64, 64)), 0.5, np.random.default_rng(0))
+    memory = images(90, (64,))
+    x, out = memory[10:75], memory[10 + shift : 75 + shift]
+    expected = own(model, x.copy())
+    mp.sparse.compile(model, (64,))(x, out=out)
+    assert_close(out, expected[0])
+
+
 def test_out_may_have_more_than_two_axes() -> None:
     model = prune(liven(nn.Sequential(conv(1, 4), nn.ReLU()), np.random.default_rng(0)), 0.5, np.random.default_rng(0))
     x, out = images(18, (1, 6, 5)), np.empty((18, 4, 4, 3), np.float32)
@@ -630,9 +692,9 @@ def test_out_may_have_more_than_two_axes() -> None:
         (np.empty(50, np.float32), ShapeError, r"out expected shape \(5, 10\), got \(50,\)"),
         (np.empty((5, 10)), TypeError, "array of float32, got float64"),
         (np.empty((5, 10), np.int32), TypeError, "array of float32, got int32"),
-        (read_only(np.empty((5, 10), np.float32)), TypeError, "contiguous, writable"),
-        (np.empty((10, 5), np.float32).T, TypeError, "contiguous, writable"),
-        (np.empty((5, 20), np.float32)[:, ::2], TypeError, "contiguous, writable"),
+        (read_only(np.empty((5, 10), np.float32)), TypeError, "got a read-only one"),
+        (np.empty((10, 5), np.float32).T, TypeError, "contiguous array, got one in another order"),
+        (np.empty((5, 20), np.float32)[:, ::2], TypeError, "contiguous array, got one in another order"),
         ([[0.0] * 10] * 5, TypeError, "array of float32, got list"),
         (Tensor(np.empty((5, 10), np.float32)), TypeError, "out expected"),
     ],
@@ -708,8 +770,8 @@ def test_a_kept_weight_takes_six_bytes_beside_the_starts_of_rows_and_the_biases(
 @pytest.mark.parametrize("path", ["dense", "sparse"])
 def test_each_layer_takes_the_path_that_was_quicker(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     steps_of = {name: {KINDS.index(f"{name}_conv"), KINDS.index(f"{name}_linear")} for name in ("dense", "sparse")}
-    monkeypatch.setattr(compiler, "_measured", {})
-    monkeypatch.setattr(compiler, "_time", lambda program, steps, width: 1.5 if {*steps[:, KIND]} & steps_of[path] else 2.5)
+    monkeypatch.setattr(measure, "_measured", {})
+    monkeypatch.setattr(measure, "_time", lambda program, steps, width: 1.5 if {*steps[:, KIND]} & steps_of[path] else 2.5)
     model = network("resnet", 0.5)
     model.stem.weight.set_mask(None)
     model.stem.weight.data = np.ones(model.stem.weight.shape, np.float32)  # nothing is pruned
@@ -765,6 +827,21 @@ def test_a_pickled_engine_is_the_same_and_carries_no_memory_along(engine: Engine
     again = pickle.loads(data)
     np.testing.assert_array_equal(again(x), expected)
     assert (again.report(), again.nbytes, again.input_shape) == (engine.report(), engine.nbytes, engine.input_shape)
+
+
+def test_without_kernels_the_engine_is_numpys_and_otherwise_the_same(lenet: Module, engine: Engine) -> None:
+    with backend.using("numpy"):
+        made = mp.sparse.compile(lenet, (1, 28, 28))
+    assert isinstance(made, PlainEngine)
+    x, out = images(37, (1, 28, 28)), np.empty((37, 10), np.float32)
+    assert made(x, out=out) is out
+    assert_close(out, engine(x))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(made))(x), out)
+    assert [(p.name, p.shape, p.density) for p in made.paths] == [(p.name, p.shape, p.density) for p in engine.paths]
+    assert made.report().count("no kernels: every weight is multiplied") == len(made.paths)
+    assert made.nbytes == sum(p.data.nbytes for p in lenet.parameters())
+    with pytest.raises(ShapeError, match="the engine expected a batch of shape"):
+        made(x[:, :, 1:])
 
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet"])
@@ -850,7 +927,7 @@ def test_joblibs_workers_compute_the_same(name: str) -> None:
     from joblib import Parallel, delayed
     from joblib.externals.loky import get_reusable_executor
 
-    x, engine = images(70, (1, 28, 28)), compiler.compile(network(name, 1.0), (1, 28, 28))
+    x, engine = images(70, (1, 28, 28)), mp.sparse.compile(network(name, 1.0), (1, 28, 28))
     try:
         results = Parallel(n_jobs=2, backend="loky")(delayed(compute)(engine, x[i:]) for i in range(4))
     finally:

@@ -16,7 +16,7 @@ from minprune import checkpoint
 from minprune.errors import ShapeError
 from minprune.metrics import Latency, latency, macs, measure, saved_bytes, size
 from minprune.nn import Conv2d, Flatten, Linear, Module, Parameter, ReLU, Sequential
-from minprune.sparse import CSR, Bitmask, smallest_format
+from minprune.sparse import CSR, Bitmask, Pattern, smallest_format
 from tests.data_sets import small_net
 
 RNG = np.random.default_rng(0)
@@ -352,3 +352,13 @@ def test_html_shows_the_same_cells_and_escapes_names() -> None:
     assert html.count("<td>") == 7 * 3
     assert repr(summary) == str(summary)
     assert summary.footer()[1] in html
+
+
+@pytest.mark.parametrize("stored", [CSR, Bitmask, Pattern])
+def test_a_mask_that_does_not_fit_is_refused(stored: type[CSR] | type[Bitmask] | type[Pattern]) -> None:
+    weight, mask = np.ones((4, 6), np.float32), np.arange(24).reshape(4, 6) % 2 == 0
+    for wrong in (mask[:, :3], mask[:, :1], mask[:2], mask.reshape(4, 3, 2)):
+        with pytest.raises(ShapeError, match=r"a mask expected the weight's shape \(4, 6\), got"):
+            stored.from_dense(weight, wrong)
+    with pytest.raises(TypeError, match="a mask expected an array of bool, got int64"):
+        stored.from_dense(weight, mask.astype(np.int64))

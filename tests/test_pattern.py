@@ -19,9 +19,9 @@ from numba import njit  # noqa: E402
 from minprune.kernels import pattern as kernels  # noqa: E402 (needs numba)
 from minprune.kernels.fields import KIND, KINDS  # noqa: E402
 from minprune.kernels.micro import NO_FLOOR  # noqa: E402
-from minprune.sparse import compiler  # noqa: E402
-from minprune.sparse.compiler import WIDTHS  # noqa: E402
-from minprune.sparse.engine import Engine  # noqa: E402
+from minprune.sparse import measure  # noqa: E402
+from minprune.sparse.machine import KernelEngine  # noqa: E402
+from minprune.sparse.measure import WIDTHS  # noqa: E402
 from minprune.sparse.plan import make_program  # noqa: E402
 from minprune.sparse.trace import Layer, kept, trace  # noqa: E402
 
@@ -121,7 +121,7 @@ def test_a_block_is_its_loop_from_numbers_and_from_memory(keep: int, of: int, re
 # --- in the engine ----------------------------------------------------------------------------------------------------------------
 
 
-def engine(model: nn.Module, shape: tuple[int, ...], width: int) -> Engine:
+def engine(model: nn.Module, shape: tuple[int, ...], width: int) -> KernelEngine:
     """The model with every layer that has a pattern on the pattern's path."""
 
     def path(layer: Layer) -> str:
@@ -130,7 +130,7 @@ def engine(model: nn.Module, shape: tuple[int, ...], width: int) -> Engine:
     traced = trace(model, shape)
     program = make_program(traced, path)
     assert {KINDS[k] for k in program.steps[:, KIND]} & {"pattern_linear", "pattern_conv"}
-    return Engine(traced, program, (), {width: 1.0})
+    return KernelEngine(traced, program, (), {width: 1.0})
 
 
 def networks(pattern: str) -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
@@ -177,8 +177,8 @@ def test_the_pattern_is_taken_where_it_is_quickest_and_the_report_says_so(monkey
     model = nn.Sequential(nn.Linear(16, 8, rng=RNG), nn.Linear(8, 4, rng=RNG))
     mp.prune.cut(model, scope={"0.weight": 0.5}, rng=RNG)
     model[1].weight.set_mask(masked("2:4", 4, 8)[1])
-    monkeypatch.setattr(compiler, "_measured", {})
-    monkeypatch.setattr(compiler, "_time", lambda _, steps, __: 1.5 if KINDS[steps[0, KIND]].startswith("pattern") else 2.5)
+    monkeypatch.setattr(measure, "_measured", {})
+    monkeypatch.setattr(measure, "_time", lambda _, steps, __: 1.5 if KINDS[steps[0, KIND]].startswith("pattern") else 2.5)
     made = mp.sparse.compile(model, (16,))
     assert [p.path for p in made.paths] == ["sparse", "2:4"]
     assert made.paths[1].reason == "dense 2.5 µs, sparse 2.5 µs, 2:4 1.5 µs"

@@ -57,7 +57,7 @@ def cache_folder() -> Path | None:
         except OSError:
             continue
     warnings.warn(
-        "no folder for compiled kernels can be written, so they are compiled anew in every process (half a minute); "
+        "no folder for compiled kernels can be written, so they are compiled anew in every process (half a minute in all); "
         "set NUMBA_CACHE_DIR to a folder that can",
         stacklevel=2,
     )
@@ -66,19 +66,20 @@ def cache_folder() -> Path | None:
 
 @cache
 def announce() -> None:
-    """Say once what is taking so long, when nothing has been compiled for this machine yet."""
-    folder = cache_folder()
-    if folder is None or not any(folder.rglob("*.nbi")):
-        print(
-            f"minprune {__version__}: compiling kernels for this processor; that happens once and takes half a minute or so",
-            file=sys.stderr,
-            flush=True,
-        )
+    """Say what is taking so long; once in a process."""
+    print(
+        f"minprune {__version__}: compiling kernels for this processor, which happens once and takes up to a quarter of a minute",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def compiled(function: Callable[..., None], kind: str, **options: Any) -> Any:
     """``function``, with its own folder in the cache for every ``kind`` (numba's index does not tell apart what has the same name)."""
     folder = cache_folder()
+    module, line = function.__module__.rpartition(".")[2], function.__code__.co_firstlineno
+    if folder is None or not any((folder / kind).rglob(f"{module}.{function.__qualname__}-{line}.*nbi")):
+        announce()
     with _cache_dir:
         kept, config.CACHE_DIR = config.CACHE_DIR, str(folder / kind) if folder else config.CACHE_DIR
         try:
@@ -108,7 +109,6 @@ def apart(*signatures: tuple[types.Type, ...]) -> Callable[[Callable[..., None]]
 
             Returns {signature: address}, and what keeps the machine code alive.
             """
-            announce()
             load_apart(function)
             dispatcher = compiled(function, "apart")
             return {signature: name_machine_code(dispatcher, signature, symbol) for signature, symbol in symbols.items()}, dispatcher

@@ -35,7 +35,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minprune import parallel
-from minprune.kernels.compile import N, announce, call_by_name, compiled, inline, load_apart, name_machine_code, summing_inline
+from minprune.kernels.compile import N, call_by_name, compiled, inline, load_apart, name_machine_code, summing_inline
 from minprune.kernels.ir import I64, constant
 
 WORTH_SHARING = 20_000  # nanoseconds of work
@@ -104,7 +104,6 @@ class Kernel:
     @cached_property
     def _launch(self) -> Any:
         """``_launch_form`` of this kernel, and under its name, by which the cache finds it."""
-        announce()
         _load_crew()
         function = self._body.py_func
         load_apart(function)

@@ -1,103 +1,74 @@
-"""From a masked or compacted model to an engine: trace, choose a path for each layer by measuring both, plan, and measure the whole.
-
-The choice of path is made on this machine, in a few milliseconds: a layer of which nothing is pruned is dense, any other runs both ways
-(and, where its mask is a pattern n:m, a third) on one panel of the widest kind, and the quickest wins. Layers of the same
-shapes, geometry and number of kept weights are measured once per process.
-"""
+"""From a masked or compacted model to an engine: trace it, make the engine, and hold that against the model."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 
-from minprune.kernels import engine as machine
-from minprune.kernels.fields import FIELDS, KINDS
+from minprune import backend
+from minprune.errors import ShapeError
 from minprune.nn import Module
-from minprune.sparse.engine import Engine, Path, empty_workspaces
-from minprune.sparse.formats import find_pattern
-from minprune.sparse.plan import Program, make_program
-from minprune.sparse.trace import Layer, Trace, kept, trace
-from minprune.tensor import Array
+from minprune.sparse.engine import Engine, kind_of
+from minprune.sparse.matrices import PlainEngine
+from minprune.sparse.trace import outputs, trace
+from minprune.tensor import Array, Tensor
 
-WIDTHS = (1, 16, 32, 64)  # images of a panel to choose from
-LEAST_US = 300.0  # a measurement takes at least so long
-TRIES = 5
-
-_measured: dict[tuple, float] = {}
+TOLERANCE = 1e-2  # of the largest output: what is wrong is wrong by more, and rounding in a deep network by less
 
 
-def compile(model: Module, input_shape: tuple[int, ...]) -> Engine:  # noqa: A001 (as re.compile: always called with its module's name)
+def compile(model: Module, input_shape: Sequence[int]) -> Engine:  # noqa: A001 (as re.compile: always called with its module's name)
     """An engine that computes what ``model`` computes in evaluation mode, with its present weights and masks.
 
-    BatchNorm is folded into the layer before it. Weights that a mask prunes (without a mask, those that are zero) are not visited.
+    BatchNorm is folded into the layer before it. Weights that a mask prunes (without a mask, those that are zero) are not visited. Where
+    the kernels do not run (see ``backend``), the engine does the same in NumPy, no faster for its zeros.
 
     Args:
         input_shape: (C, H, W) or (C,) of one input.
 
     Raises:
+        TypeError: ``model`` is no Module or does not return Tensors, ``input_shape`` is no sequence of whole numbers.
         ShapeError: the model does not take that shape.
         NotImplementedError: an operation that the compiler does not know; names it.
+        ValueError: a mask prunes weights that are not zero; or the engine computes something else than the model, which is so where values
+            leave the tape.
     """
-    traced = trace(model, input_shape)
-    paths = _paths(traced)
-    by_value = dict(zip([layer.output for layer in _weighted(traced)], paths, strict=True))
-    program = make_program(traced, lambda layer: _kernel(by_value[layer.output].path))
-    widths = {width: _time(program, program.steps, width) * 1e-3 for width in WIDTHS}
-    return Engine(traced, program, tuple(paths), widths)
+    if not isinstance(model, Module):
+        found = f"the class {model.__name__}" if isinstance(model, type) else kind_of(model)
+        raise TypeError(f"sparse.compile expected a minprune Module, got {found}")
+    shape = _checked(input_shape)
+    traced = trace(model, shape)
+    if backend.kernels_run():
+        from minprune.sparse.measure import quickest_engine
+
+        engine: Engine = quickest_engine(traced)
+    else:
+        engine = PlainEngine(traced)
+    _compare(engine, model, shape)
+    return engine
 
 
-def _kernel(path: str) -> str:
-    """The kernel of a path: a pattern is named by its numbers."""
-    return path if path in ("dense", "sparse") else "pattern"
+def _checked(shape: Any) -> tuple[int, ...]:
+    """``shape`` as a tuple, if it is one of whole numbers from 1 on."""
+    if not isinstance(shape, Sequence) or isinstance(shape, str) or not all(isinstance(n, Integral) for n in shape):
+        raise TypeError(f"input_shape expected (C, H, W) or (C,), whole numbers, got {shape!r}")
+    if len(shape) not in (1, 3) or min(shape) < 1:
+        raise ShapeError(f"input_shape expected (C, H, W) or (C,) with numbers from 1 on, got {tuple(shape)}")
+    return tuple(int(n) for n in shape)
 
 
-def _weighted(traced: Trace) -> list[Layer]:
-    return [layer for layer in traced.layers if layer.kind in ("conv", "linear")]
-
-
-def _paths(traced: Trace) -> list[Path]:
-    """The quickest way for each layer with weights."""
-    layers = _weighted(traced)
-    patterns = {layer.output: find_pattern(kept(layer)) for layer in layers}
-    programs = {"dense": make_program(traced, lambda _: "dense"), "sparse": make_program(traced, lambda _: "sparse")}
-    if any(patterns.values()):
-        programs["pattern"] = make_program(traced, lambda layer: "pattern" if patterns[layer.output] else "sparse")
-    kinds = programs["dense"].steps[:, FIELDS.index("kind")]
-    rows = [i for i, kind in enumerate(kinds) if KINDS[kind] in ("dense_conv", "dense_linear")]
-    paths = []
-    for layer, i in zip(layers, rows, strict=True):
-        assert layer.weight is not None
-        left, pattern = int(kept(layer).sum()), patterns[layer.output]
-        density = left / layer.weight.size
-        if left in (0, layer.weight.size):
-            paths.append(Path(layer.name, layer.weight.shape, density, "dense" if left else "sparse", {}))
-            continue
-        key = (layer.kind, layer.weight.shape, layer.shape, layer.geometry, layer.window, left)
-        times = {}
-        for path in ("dense", "sparse", *([f"{pattern[0]}:{pattern[1]}"] if pattern else [])):
-            if (*key, path) not in _measured:
-                program = programs[_kernel(path)]
-                _measured[*key, path] = _time(program, program.steps[i : i + 1], WIDTHS[-1])
-            times[path] = _measured[*key, path]
-        best = min(reversed(times), key=times.__getitem__)  # of equal times, the path that stores least
-        paths.append(Path(layer.name, layer.weight.shape, density, best, times))
-    return paths
-
-
-def _time(program: Program, steps: Array, width: int) -> float:
-    """Microseconds of ``steps`` on one panel and one thread: the best of a few tries."""
-    if len(steps) == 0:  # a network that only flattens: however often it is repeated, it takes no time
-        return 0.0
-    work, code = empty_workspaces(program, width, 1)[0], machine.load_code(steps)
-    best, repeats = np.inf, 1
-    tries = 0
-    while tries < TRIES:
-        start = time.perf_counter()
-        machine.rehearse.serial(work, steps, code, program.arrays, width, repeats)
-        took = (time.perf_counter() - start) * 1e6
-        if took < LEAST_US:
-            repeats *= 2
-            continue
-        best, tries = min(best, took / repeats), tries + 1
-    return float(best)
+def _compare(engine: Engine, model: Module, shape: tuple[int, ...]) -> None:
+    """A ValueError if engine and model differ on two random inputs. (Where either is not finite, nothing is compared.)"""
+    x: Array = np.random.default_rng(0).standard_normal((2, *shape), dtype=np.float32)
+    with np.errstate(all="ignore"):
+        results, expected = engine(x), outputs(model, Tensor(x))
+        for got, want in zip([results] if isinstance(results, np.ndarray) else results, expected, strict=True):
+            finite = np.isfinite(got) & np.isfinite(want.data)
+            far = np.abs(got - want.data)[finite].max(initial=0)
+            if far > TOLERANCE * np.abs(want.data)[finite].max(initial=1e-6):
+                raise ValueError(
+                    f"sparse.compile could not follow the model: for random inputs engine and model differ by {far:.2g}. What is computed "
+                    "outside of Tensors (from their .data), and the choice between two ways through the model, cannot depend on the input"
+                )

@@ -29,6 +29,14 @@ def as_rows(weight: Array) -> Array:
     return weight.reshape(weight.shape[0], -1)
 
 
+def check_mask(weight: Array, mask: Array) -> None:
+    """An error that says why, unless ``mask`` is an array of bool of the weight's shape."""
+    if not isinstance(mask, np.ndarray) or mask.dtype != bool:
+        raise TypeError(f"a mask expected an array of bool, got {getattr(mask, 'dtype', type(mask).__name__)}")
+    if mask.shape != weight.shape:
+        raise ShapeError(f"a mask expected the weight's shape {weight.shape}, got {mask.shape}")
+
+
 @dataclass(frozen=True)
 class CSR:
     """Compressed sparse rows of a weight of ``shape``, flattened to (O, K).
@@ -45,6 +53,7 @@ class CSR:
     @classmethod
     def from_dense(cls, weight: Array, mask: Array) -> Self:
         """Keep the entries of ``weight`` at which ``mask`` (bool, same shape) is True."""
+        check_mask(weight, mask)
         kept = as_rows(mask)
         rows, columns = np.nonzero(kept)
         start = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int32)
@@ -89,6 +98,7 @@ class Bitmask:
     @classmethod
     def from_dense(cls, weight: Array, mask: Array) -> Self:
         """Keep the entries of ``weight`` at which ``mask`` (bool, same shape) is True."""
+        check_mask(weight, mask)
         return cls(weight.shape, np.packbits(mask.ravel()), weight[mask])
 
     def mask(self) -> Array:
@@ -134,6 +144,7 @@ class Pattern:
         Raises:
             ValueError: the mask is no pattern n:m.
         """
+        check_mask(weight, mask)
         found = find_pattern(mask)
         if found is None:
             raise ValueError(f"expected a mask that keeps n of every m neighbours (m up to {MOST_OF}), got one that does not")

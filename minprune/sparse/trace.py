@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minprune import backend
 from minprune.errors import ShapeError
 from minprune.geometry import Geometry
 from minprune.nn import Module
@@ -67,10 +68,8 @@ def trace(model: Module, input_shape: tuple[int, ...]) -> Trace:
         NotImplementedError: an operation that is not known here; names it.
     """
     start = Tensor(np.zeros((1, *input_shape), np.float32), requires_grad=True)
-    with model.evaluating():
-        returned: Any = Context().run(model, start)  # a context of its own leaves a tape even inside no_grad()
-    single = isinstance(returned, Tensor)
-    results: list[Tensor] = [returned] if single else list(returned)
+    returned = _forward(model, start)
+    single, results = isinstance(returned, Tensor), _as_list(returned)
     names = {id(p): name for name, p in model.named_parameters()}
     nodes = _in_order(results)
     number = {id(start): 0}
@@ -80,8 +79,33 @@ def trace(model: Module, input_shape: tuple[int, ...]) -> Trace:
             continue  # a parameter, or made of parameters alone
         number[id(node)] = len(number)
         layers.append(_layer(node, number, names))
-    outputs = [(number[id(r)], r.shape[1:]) for r in results]
-    return Trace(_merged(layers, Counter(n for n, _ in outputs)), 0, tuple(input_shape), outputs, single)
+    if any(id(r) not in number for r in results):
+        raise ValueError("sparse.compile expected every output of the model to depend on its input, got one that does not")
+    found = [(number[id(r)], r.shape[1:]) for r in results]
+    return Trace(_merged(layers, Counter(n for n, _ in found)), 0, input_shape, found, single)
+
+
+def outputs(model: Module, x: Tensor) -> list[Tensor]:
+    """What ``model`` returns for x in evaluation mode, a single Tensor as a list of one."""
+    return _as_list(_forward(model, x))
+
+
+def _forward(model: Module, x: Tensor) -> Any:
+    """In evaluation mode and by NumPy, since for an image or two no kernels need be compiled."""
+
+    def run() -> Any:
+        with backend.using("numpy"), model.evaluating(), np.errstate(all="ignore"):
+            return model(x)
+
+    return Context().run(run)  # a context of its own leaves a tape even inside no_grad()
+
+
+def _as_list(returned: Any) -> list[Tensor]:
+    results = [returned] if isinstance(returned, Tensor) else returned
+    if not isinstance(results, tuple | list) or not results or not all(isinstance(r, Tensor) for r in results):
+        found = f"({', '.join(type(r).__name__ for r in results)})" if isinstance(results, tuple | list) else type(results).__name__
+        raise TypeError(f"sparse.compile expected the model to return a Tensor or a tuple of them, got {found}")
+    return list(results)
 
 
 def _in_order(results: list[Tensor]) -> list[Tensor]:
@@ -106,7 +130,7 @@ def _layer(node: Tensor, number: dict[int, int], names: dict[int, str]) -> Layer
         weight, bias = weights[0], weights[1].data if len(weights) > 1 else None
         geometry = node.attributes.get("geometry", POINT)
         kind = "conv" if node.op == "conv2d" else "linear"
-        return replace(layer, kind=kind, weight=weight.data, mask=getattr(weight, "mask", None), bias=bias, geometry=geometry)
+        return replace(layer, kind=kind, weight=weight.data, mask=_mask_of(weight, name), bias=bias, geometry=geometry)
     if node.op == "matmul" and len(fed) == 1 and fed[0] is node.parents[0] and weights[0].ndim == 2:
         return replace(layer, kind="linear", weight=np.ascontiguousarray(weights[0].data.T))
     if node.op == "grouped_conv2d" and len(fed) == 1 and fed[0] is node.parents[0]:
@@ -147,7 +171,7 @@ def _arithmetic(layer: Layer, node: Tensor, fed: list[Tensor]) -> Layer | None:
         return None
     first, second = node.parents
     constant = np.broadcast_to((second if fed[0] is first else first).data, node.shape)[0].reshape(node.shape[1], -1)
-    if layer.shapes[0] != layer.shape or (constant != constant[:, :1]).any():
+    if layer.shapes[0] != layer.shape or not np.array_equal(constant, np.broadcast_to(constant[:, :1], constant.shape), equal_nan=True):
         return None
     c, shiftless = constant[:, 0].astype(np.float32), np.zeros(len(constant), np.float32)
     if node.op == "mul":
@@ -170,10 +194,18 @@ def _unknown(node: Tensor) -> NotImplementedError:
     )
 
 
+def _mask_of(weight: Tensor, name: str) -> Array | None:
+    """The mask of a weight, if it is a Parameter that has one. What it prunes must be zero, as ``set_mask`` and optimizers leave it."""
+    mask: Array | None = getattr(weight, "mask", None)
+    if mask is not None and weight.data[~mask].any():
+        raise ValueError(f"{name} is not zero where its mask prunes; set_mask(mask) makes it so")
+    return mask
+
+
 def _ungrouped(layer: Layer, node: Tensor, weight: Tensor, bias: Array | None) -> Layer:
     """A grouped convolution as an ordinary one, whose filters are pruned where they would read another group's channels."""
     groups = node.attributes["groups"]
-    (o, per_group, r, s), mask = weight.shape, getattr(weight, "mask", None)
+    (o, per_group, r, s), mask = weight.shape, _mask_of(weight, layer.name)
     whole = np.zeros((groups, o // groups, groups, per_group, r, s), np.float32)
     kept = np.zeros(whole.shape, bool)
     for g in range(groups):
@@ -232,6 +264,11 @@ def _merge(first: Layer, then: Layer) -> Layer | None:
 def conv_places(layer: Layer) -> tuple[int, int]:
     """(Y, X) of a convolution, before pooling."""
     return layer.geometry.output_size(*layer.shapes[0][1:])
+
+
+def weighted(trace: Trace) -> list[Layer]:
+    """Its convolutions and Dense layers."""
+    return [layer for layer in trace.layers if layer.kind in ("conv", "linear")]
 
 
 def kept(layer: Layer) -> Any:

@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from minprune.errors import BenchError
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 PINNED = {"OMP_PROC_BIND": "true"}  # each thread stays on its core: two that share one wait for each other half the time
 REST = 0.1  # seconds
@@ -76,7 +78,7 @@ def compete(contestants: list[Contestant], rules: Rules) -> dict[str, Timing]:
 def _answer(name: str, end: Any) -> Any:
     kind, value = end.recv()
     if kind == "error":
-        raise RuntimeError(f"{name} failed in its process: {value}")
+        raise BenchError(f"{name} failed in its process: {value}")
     return value
 
 
@@ -117,6 +119,8 @@ def _contend(contestant: Contestant, rules: Rules, end: Any) -> None:
             else:
                 after = peak_mib()
                 end.send(("memory", None if before is None or after is None else after - before))
+    except (KeyboardInterrupt, EOFError, BrokenPipeError):  # who asked was interrupted, or is gone
+        return
     except Exception as error:  # whatever went wrong is told to the process that asked
         end.send(("error", f"{type(error).__name__}: {error}"))
 

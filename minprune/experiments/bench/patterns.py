@@ -46,7 +46,7 @@ def time_patterns(batch_size: int = 256) -> list[PatternTiming]:
 def kernel_call(pattern: str, kernel: str, panels: int) -> Callable[[], object]:
     """The step of the layer by one kernel."""
     from minprune.kernels import engine as machine
-    from minprune.sparse.engine import empty_workspaces
+    from minprune.sparse.machine import empty_workspaces
     from minprune.sparse.plan import make_program
     from minprune.sparse.trace import trace
 
