@@ -46,7 +46,9 @@ def threads(n: int | None = None) -> int:
         if isinstance(n, bool) or not isinstance(n, Integral):
             raise TypeError(f"threads expected a whole number, got {type(n).__name__} {n!r}")
         if not 1 <= n <= available():
-            raise ValueError(f"threads expected a number from 1 to {available()}, the cores this process may use, got {n}")
+            variable = next((v for v in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS") if os.environ.get(v, "").isdecimal()), None)
+            why = f"what {variable} allows" if variable else "the cores this process may use"
+            raise ValueError(f"threads expected a number from 1 to {available()}, {why}, got {n}")
         from threadpoolctl import threadpool_limits
 
         _limit = int(n)

@@ -53,7 +53,12 @@ def cache_folder() -> Path | None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
-                return folder
+                pass
+            kept = list(folder.rglob("*.nb[ci]"))
+            if any(path.stat().st_size == 0 for path in kept):  # as a power cut leaves them; numba would stumble, so all is made anew
+                for path in kept:
+                    path.unlink(missing_ok=True)
+            return folder
         except OSError:
             continue
     warnings.warn(
