@@ -40,7 +40,7 @@ def _from_environment() -> str:
 
 @contextmanager
 def using(backend: str) -> Iterator[None]:
-    """Inside this block, take ``backend``: for tests and for comparisons within one run. Other threads go on with theirs."""
+    """Inside this block, take ``backend``: for tests and for comparisons within one run. Other threads go on with theirs, new ones too."""
     token = _override.set(check_name("backend", backend, BACKENDS))
     try:
         yield

@@ -3,8 +3,8 @@
 What several kernels share can be a function ``apart``: machine code of its own, compiled once, that they call by its name (or by its
 address, where only the program tells which; see ``engine``). A helper that is merely inlined is optimised anew in each.
 
-Compiled code is kept in a folder whose name is a digest of these sources: numba itself would notice a change in the file of a kernel, but
-not in a file that it calls into.
+Compiled code is kept in a folder whose name is a digest of these sources and the processor: numba itself would notice a change in the file
+of a kernel, but not in a file that it calls into.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ F, I, H, B, MASK = types.float32[::1], types.int32[::1], types.uint16[::1], type
 N, X = types.intp, types.float32
 PAIR, FOUR = types.UniTuple(N, 2), types.UniTuple(N, 4)
 
+PICKLED = b"\x80"  # with which files of numba's cache begin
+
 _cache_dir = threading.Lock()  # over numba's setting
 
 
@@ -44,7 +46,8 @@ _cache_dir = threading.Lock()  # over numba's setting
 def cache_folder() -> Path | None:
     """Where compiled kernels are kept: ``NUMBA_CACHE_DIR``, else beside the sources, else the user's cache; None if none can be written."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
-    content = b"".join(path.read_bytes() for path in sources) + numba.__version__.encode()
+    processor = f"{config.CPU_NAME or llvm.get_host_cpu_name()} {config.CPU_FEATURES or ''}"
+    content = b"".join(path.read_bytes() for path in sources) + f"{numba.__version__} {processor}".encode()
     digest = hashlib.sha256(content).hexdigest()[:16]
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     given = os.environ.get("NUMBA_CACHE_DIR")
@@ -54,10 +57,7 @@ def cache_folder() -> Path | None:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
-            kept = list(folder.rglob("*.nb[ci]"))
-            if any(path.stat().st_size == 0 for path in kept):  # as a power cut leaves them; numba would stumble, so all is made anew
-                for path in kept:
-                    path.unlink(missing_ok=True)
+            _drop_if_broken(folder)
             return folder
         except OSError:
             continue
@@ -67,6 +67,22 @@ def cache_folder() -> Path | None:
         stacklevel=2,
     )
     return None
+
+
+def _first_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(1)
+
+
+def _drop_if_broken(folder: Path) -> None:
+    """Empty the folder if a power cut left files in it that are empty, or zeros: numba would stumble over them in every process."""
+    kept = list(folder.rglob("*.nb[ci]"))
+    try:
+        whole = all(_first_byte(path) == PICKLED for path in kept)
+    except FileNotFoundError:  # another process empties it
+        return
+    for path in [] if whole else kept:
+        path.unlink(missing_ok=True)
 
 
 @cache

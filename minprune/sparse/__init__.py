@@ -6,7 +6,7 @@ __all__ = ["CSR", "Bitmask", "Engine", "Pattern", "compile", "smallest_format"]
 
 
 def __getattr__(name: str) -> object:
-    """``compile`` and ``Engine`` when first asked for: they need numba, which is heavy."""
+    """``compile`` and ``Engine`` when first asked for: they need models, which this folder's formats do not."""
     if name == "Engine":
         from minprune.sparse.engine import Engine
 

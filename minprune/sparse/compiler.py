@@ -17,6 +17,7 @@ from minprune.sparse.trace import outputs, trace
 from minprune.tensor import Array, Tensor
 
 TOLERANCE = 1e-2  # of the largest output: what is wrong is wrong by more, and rounding in a deep network by less
+LARGEST = 1e30  # beyond it, another order of additions may overflow
 
 
 def compile(model: Module, input_shape: Sequence[int]) -> Engine:  # noqa: A001 (as re.compile: always called with its module's name)
@@ -52,7 +53,8 @@ def compile(model: Module, input_shape: Sequence[int]) -> Engine:  # noqa: A001 
 
 def _checked(shape: Any) -> tuple[int, ...]:
     """``shape`` as a tuple, if it is one of whole numbers from 1 on."""
-    if not isinstance(shape, Sequence) or isinstance(shape, str) or not all(isinstance(n, Integral) for n in shape):
+    shape = shape.tolist() if isinstance(shape, np.ndarray) else shape
+    if not isinstance(shape, Sequence) or isinstance(shape, str | bytes) or not all(isinstance(n, Integral) for n in shape):
         raise TypeError(f"input_shape expected (C, H, W) or (C,), whole numbers, got {shape!r}")
     if len(shape) not in (1, 3) or min(shape) < 1:
         raise ShapeError(f"input_shape expected (C, H, W) or (C,) with numbers from 1 on, got {tuple(shape)}")
@@ -60,15 +62,26 @@ def _checked(shape: Any) -> tuple[int, ...]:
 
 
 def _compare(engine: Engine, model: Module, shape: tuple[int, ...]) -> None:
-    """A ValueError if engine and model differ on two random inputs. (Where either is not finite, nothing is compared.)"""
+    """A ValueError if engine and model differ on two random inputs."""
     x: Array = np.random.default_rng(0).standard_normal((2, *shape), dtype=np.float32)
     with np.errstate(all="ignore"):
-        results, expected = engine(x), outputs(model, Tensor(x))
-        for got, want in zip([results] if isinstance(results, np.ndarray) else results, expected, strict=True):
-            finite = np.isfinite(got) & np.isfinite(want.data)
-            far = np.abs(got - want.data)[finite].max(initial=0)
-            if far > TOLERANCE * np.abs(want.data)[finite].max(initial=1e-6):
-                raise ValueError(
-                    f"sparse.compile could not follow the model: for random inputs engine and model differ by {far:.2g}. What is computed "
-                    "outside of Tensors (from their .data), and the choice between two ways through the model, cannot depend on the input"
-                )
+        results = engine(x)
+        found = [results] if isinstance(results, np.ndarray) else list(results)
+        try:
+            expected = [y.data for y in outputs(model, Tensor(x))]
+        except (TypeError, ValueError) as error:
+            raise _lost(f"it takes one image but not two ({error})") from error
+        if [y.shape for y in found] != [y.shape for y in expected]:
+            raise _lost(f"for two images it returns shapes {[y.shape for y in expected]}, not {[y.shape for y in found]}")
+        for got, want in zip(found, expected, strict=True):
+            usable = np.abs(want) < LARGEST  # not so where it is NaN
+            far = np.abs(got - want)[usable].max(initial=0)
+            if not far <= TOLERANCE * np.abs(want)[usable].max(initial=1e-6):  # not so where far is NaN
+                raise _lost(f"for random inputs it and the engine differ by {far:.2g}")
+
+
+def _lost(why: str) -> ValueError:
+    return ValueError(
+        f"sparse.compile could not follow the model: {why}. What is computed outside of Tensors (from their .data, or by chance), and "
+        "which of several ways is taken, cannot depend on the input; and no image may depend on another"
+    )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from minprune.errors import ShapeError
+from minprune import backend
+from minprune.errors import BackendError, ShapeError
 from minprune.sparse.trace import Trace
 from minprune.tensor import Array, Tensor
 
@@ -118,7 +120,8 @@ class Engine(ABC):
         if not isinstance(out, np.ndarray) or out.dtype != np.float32:
             raise TypeError("out expected an array of float32, got " + str(getattr(out, "dtype", type(out).__name__)))
         if not (out.flags.c_contiguous and out.flags.writeable):
-            raise TypeError(f"out expected a contiguous array, got {'one in another order' if out.flags.writeable else 'a read-only one'}")
+            found = "one in another order" if out.flags.writeable else "a read-only one"
+            raise TypeError(f"out expected a contiguous, writable array, got {found}")
         if out.shape != (n, *self.output_shapes[0]):
             raise ShapeError(f"out expected shape {(n, *self.output_shapes[0])}, got {out.shape}")
         return out.reshape(n, -1)
@@ -129,3 +132,18 @@ class Engine(ABC):
         rows += [(p.name, "x".join(map(str, p.shape)), f"{p.density:.1%}", p.path, p.reason) for p in self.paths]
         wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         return ["  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows]
+
+
+def revive(state: dict[str, Any]) -> Engine:
+    """The engine of kernels that was pickled.
+
+    Raises:
+        BackendError: the kernels do not run here.
+    """
+    fault = backend.numba_fault()
+    if fault:
+        raise BackendError(f"this engine was made for the kernels, and numba does not work here ({fault}); compile the model here")
+    made_by = importlib.import_module("minprune.sparse.machine").KernelEngine  # imports this file
+    engine = made_by.__new__(made_by)
+    engine.__setstate__(state)
+    return cast(Engine, engine)

@@ -32,7 +32,8 @@ def as_rows(weight: Array) -> Array:
 def check_mask(weight: Array, mask: Array) -> None:
     """An error that says why, unless ``mask`` is an array of bool of the weight's shape."""
     if not isinstance(mask, np.ndarray) or mask.dtype != bool:
-        raise TypeError(f"a mask expected an array of bool, got {getattr(mask, 'dtype', type(mask).__name__)}")
+        found = mask.dtype if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise TypeError(f"a mask expected an array of bool, got {found}")
     if mask.shape != weight.shape:
         raise ShapeError(f"a mask expected the weight's shape {weight.shape}, got {mask.shape}")
 

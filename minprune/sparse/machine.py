@@ -13,7 +13,7 @@ from minprune import parallel
 from minprune.fast.memory import ALIGN
 from minprune.kernels import engine as machine
 from minprune.kernels.fields import Arrays
-from minprune.sparse.engine import Engine, Path
+from minprune.sparse.engine import Engine, Path, revive
 from minprune.sparse.plan import Program
 from minprune.sparse.trace import Trace
 from minprune.tensor import Array
@@ -72,6 +72,9 @@ class KernelEngine(Engine):
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_idle": deque(), "_code": None}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return revive, (self.__getstate__(),)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state

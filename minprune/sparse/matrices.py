@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from minprune.filters import Filters
@@ -13,6 +15,8 @@ from minprune.sparse.engine import Engine, Path
 from minprune.sparse.trace import Layer, Trace, conv_places, kept, weighted
 from minprune.tensor import Array
 
+PIECE = 256  # images at a time, all of whose activations are kept to the end
+
 
 class PlainEngine(Engine):
     """An engine of NumPy's products. ``nbytes`` counts weights, zeros included, and biases. NaN also goes through pruned weights."""
@@ -20,7 +24,8 @@ class PlainEngine(Engine):
     def __init__(self, trace: Trace) -> None:
         paths = [(layer.name, layer.weight.shape, kept(layer).mean()) for layer in weighted(trace) if layer.weight is not None]
         super().__init__(trace, tuple(Path(name, shape, float(density), "NumPy", {}) for name, shape, density in paths))
-        self._trace = trace
+        own = [replace(layer, weight=_copy(layer.weight), bias=_copy(layer.bias), mask=None) for layer in trace.layers]
+        self._trace = replace(trace, layers=own)  # which later training does not change
 
     @property
     def nbytes(self) -> int:
@@ -30,12 +35,18 @@ class PlainEngine(Engine):
         return "\n".join([*self._table(), f"{self.nbytes:,} bytes"])
 
     def _run(self, batch: Array, out: Array) -> None:
-        n = len(batch)
-        values = {self._trace.input: batch.reshape(n, *self.input_shape, *[1] * (3 - len(self.input_shape)))}
-        for layer in self._trace.layers:
-            values[layer.output] = run_layer(layer, [values[number] for number in layer.inputs])
-        for part, (number, _) in zip(self._parts, self._trace.outputs, strict=True):
-            out[:, part] = values[number].reshape(n, -1)
+        shape = *self.input_shape, *[1] * (3 - len(self.input_shape))
+        for start in range(0, len(batch), PIECE):
+            x, y = batch[start : start + PIECE], out[start : start + PIECE]
+            values = {self._trace.input: x.reshape(len(x), *shape)}
+            for layer in self._trace.layers:
+                values[layer.output] = run_layer(layer, [values[number] for number in layer.inputs])
+            for part, (number, _) in zip(self._parts, self._trace.outputs, strict=True):
+                y[:, part] = values[number].reshape(len(x), -1)
+
+
+def _copy(array: Array | None) -> Array | None:
+    return None if array is None else array.copy()
 
 
 def run_layer(layer: Layer, inputs: list[Array]) -> Array:

@@ -60,6 +60,7 @@ class Trace:
     single: bool = field(default=True)  # the model returns one tensor, not a sequence
 
 
+@np.errstate(all="ignore")  # numbers that are none go where they go in the model
 def trace(model: Module, input_shape: tuple[int, ...]) -> Trace:
     """The layers that ``model``, in evaluation mode, puts an input of ``input_shape`` (C, H, W) or (C,) through.
 
@@ -80,7 +81,7 @@ def trace(model: Module, input_shape: tuple[int, ...]) -> Trace:
         number[id(node)] = len(number)
         layers.append(_layer(node, number, names))
     if any(id(r) not in number for r in results):
-        raise ValueError("sparse.compile expected every output of the model to depend on its input, got one that does not")
+        raise ValueError("sparse.compile expected every output of the model to depend on its input, on the tape; got one that does not")
     found = [(number[id(r)], r.shape[1:]) for r in results]
     return Trace(_merged(layers, Counter(n for n, _ in found)), 0, input_shape, found, single)
 

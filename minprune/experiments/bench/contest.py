@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing import get_context
@@ -76,7 +76,10 @@ def compete(contestants: list[Contestant], rules: Rules) -> dict[str, Timing]:
 
 
 def _answer(name: str, end: Any) -> Any:
-    kind, value = end.recv()
+    try:
+        kind, value = end.recv()
+    except EOFError:
+        raise BenchError(f"the process of {name} ended before it answered") from None
     if kind == "error":
         raise BenchError(f"{name} failed in its process: {value}")
     return value
@@ -92,6 +95,7 @@ def _process(contestant: Contestant, rules: Rules) -> Iterator[Any]:
     try:
         process = context.Process(target=_contend, args=(contestant, rules, far), daemon=True)
         process.start()
+        far.close()  # ours; when the process ends, the pipe does
     finally:
         for name, value in kept.items():
             if value is None:
@@ -113,16 +117,25 @@ def _contend(contestant: Contestant, rules: Rules, end: Any) -> None:
         call: Callable[[], Any] = getattr(import_module(module), function)(*contestant.arguments)
         before = peak_mib()
         end.send(("ready", None))
-        while True:
-            if end.recv() == "go":
+        while (asked := _asked(end)) is not None:
+            if asked == "go":
                 end.send(("times", _block(call, rules)))
             else:
                 after = peak_mib()
                 end.send(("memory", None if before is None or after is None else after - before))
-    except (KeyboardInterrupt, EOFError, BrokenPipeError):  # who asked was interrupted, or is gone
+    except KeyboardInterrupt:  # it reached the process that asked too, which says so
         return
     except Exception as error:  # whatever went wrong is told to the process that asked
-        end.send(("error", f"{type(error).__name__}: {error}"))
+        with suppress(BrokenPipeError):
+            end.send(("error", f"{type(error).__name__}: {error}"))
+
+
+def _asked(end: Any) -> str | None:
+    """What the process at the other end wants next; None where it is gone."""
+    try:
+        return str(end.recv())
+    except EOFError:
+        return None
 
 
 def _block(call: Callable[[], Any], rules: Rules) -> list[float]:
