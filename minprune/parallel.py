@@ -26,13 +26,20 @@ _forked = False
 
 
 @cache
-def available() -> int:
-    """The most threads there are: the cores this process may use, or fewer if the environment says so (numba's variable may say more)."""
+def _most() -> tuple[int, str]:
+    """(the most threads there are, what limits them)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     numba, openmp = (os.environ.get(variable, "") for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"))
     if numba.isdecimal():
-        return max(int(numba), 1)
-    return max(min(int(openmp), cores), 1) if openmp.isdecimal() else cores
+        return max(int(numba), 1), "what NUMBA_NUM_THREADS allows"
+    if openmp.isdecimal() and int(openmp) < cores:
+        return max(int(openmp), 1), "what OMP_NUM_THREADS allows"
+    return cores, "the cores this process may use"
+
+
+def available() -> int:
+    """The most threads there are: the cores this process may use, or fewer if the environment says so (numba's variable may say more)."""
+    return _most()[0]
 
 
 def threads(n: int | None = None) -> int:
@@ -45,10 +52,9 @@ def threads(n: int | None = None) -> int:
     if n is not None:
         if isinstance(n, bool) or not isinstance(n, Integral):
             raise TypeError(f"threads expected a whole number, got {type(n).__name__} {n!r}")
-        if not 1 <= n <= available():
-            variable = next((v for v in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS") if os.environ.get(v, "").isdecimal()), None)
-            why = f"what {variable} allows" if variable else "the cores this process may use"
-            raise ValueError(f"threads expected a number from 1 to {available()}, {why}, got {n}")
+        most, why = _most()
+        if not 1 <= n <= most:
+            raise ValueError(f"threads expected a number from 1 to {most}, {why}, got {n}")
         from threadpoolctl import threadpool_limits
 
         _limit = int(n)

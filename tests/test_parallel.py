@@ -115,11 +115,11 @@ def test_the_environment_may_lower_the_number_of_cores(environment: dict[str, st
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    parallel.available.cache_clear()
+    parallel._most.cache_clear()
     try:
         assert parallel.available() == expected
     finally:
-        parallel.available.cache_clear()
+        parallel._most.cache_clear()
 
 
 def test_with_one_thread_nothing_runs_in_parallel() -> None:
