@@ -69,6 +69,14 @@ def cache_folder() -> Path | None:
     return None
 
 
+@cache
+def _compiled_before() -> set[tuple[str, str]]:
+    """(kind, "module.function-line") of what lay in the cache when this process began."""
+    folder = cache_folder()
+    found = folder.rglob("*.nbi") if folder else ()
+    return {(path.relative_to(folder).parts[0], path.name.rpartition(".py")[0]) for path in found}
+
+
 def _first_byte(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(1)
@@ -99,7 +107,7 @@ def compiled(function: Callable[..., None], kind: str, **options: Any) -> Any:
     """``function``, with its own folder in the cache for every ``kind`` (numba's index does not tell apart what has the same name)."""
     folder = cache_folder()
     module, line = function.__module__.rpartition(".")[2], function.__code__.co_firstlineno
-    if folder is None or not any((folder / kind).rglob(f"{module}.{function.__qualname__}-{line}.*nbi")):
+    if (kind, f"{module}.{function.__qualname__}-{line}") not in _compiled_before():
         announce()
     with _cache_dir:
         kept, config.CACHE_DIR = config.CACHE_DIR, str(folder / kind) if folder else config.CACHE_DIR
