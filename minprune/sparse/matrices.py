@@ -51,15 +51,15 @@ def _copy(array: Array | None) -> Array | None:
 
 def run_layer(layer: Layer, inputs: list[Array]) -> Array:
     """What a layer makes of its inputs, all (N, C, H, W)."""
-    y = _product(layer, inputs[0]) if layer.weight is not None and layer.kind in ("conv", "linear") else _other(layer, inputs)
+    y = _product(layer, inputs[0]) if layer.kind in ("conv", "linear") else _other(layer, inputs)
     if layer.relu:
         y = np.maximum(y, np.float32(0))
     return y if layer.window == (1, 1) else plain_pool.max_pool(y, Geometry(layer.window, layer.window, (0, 0)))[0]
 
 
 def _product(layer: Layer, x: Array) -> Array:
-    filters = Filters(layer.weight, layer.bias) if layer.weight is not None else None
-    assert filters is not None, "products have weights"
+    assert layer.weight is not None, "convolutions and Dense layers have weights"
+    filters = Filters(layer.weight, layer.bias)
     if layer.kind == "linear":
         return plain_linear.forward(x.reshape(len(x), -1), filters)[:, :, None, None]
     padded = plain_conv.pad(x, layer.geometry.padding)
