@@ -32,6 +32,6 @@ loops do not keep a block of sums in registers; measured, that is 20 times slowe
 
 Read ``host`` (how wide is a register here), ``ir`` (a vocabulary), ``micro`` (these loops), ``compile`` (from function to machine code,
 cache), ``crew`` (many threads), then ``products`` and ``lean``; for training also ``maxima``, ``pool``, ``norm``, ``loss``, ``steps``; for
-the engine ``engine``, ``fields``, ``pattern``, ``weighted``, ``unweighted``. Who calls them and lays out memory for them is ``fast``, and
-``sparse`` for the engine; their slow twins are ``plain``.
+the engine ``engine``, ``fields``, ``pattern``, ``conv_steps``, ``linear_steps``, ``unweighted``. Who calls them and lays out memory for
+them is ``fast``, and ``sparse`` for the engine; their slow twins are ``plain``.
 """

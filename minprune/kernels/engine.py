@@ -23,21 +23,13 @@ from numba import types
 from numba.extending import intrinsic
 
 from minprune.kernels.compile import F, N, address_of, apart, call_by_address, inline
+from minprune.kernels.conv_steps import dense_conv, pattern_conv, sparse_conv, wide_sparse_conv
 from minprune.kernels.crew import ceil_div, kernel, share
 from minprune.kernels.elementwise import copy
-from minprune.kernels.fields import KIND, KINDS, STEP, Array
+from minprune.kernels.fields import ARRAYS, KIND, KINDS, STEP, Array
+from minprune.kernels.linear_steps import dense_linear, pattern_linear, sparse_linear, wide_sparse_linear
 from minprune.kernels.micro import LANES, transpose_block
 from minprune.kernels.unweighted import combine, pool, unary
-from minprune.kernels.weighted import (
-    dense_conv,
-    dense_linear,
-    pattern_conv,
-    pattern_linear,
-    sparse_conv,
-    sparse_linear,
-    wide_sparse_conv,
-    wide_sparse_linear,
-)
 
 REGION = types.UniTuple(N, 6)
 CODE = {
@@ -90,7 +82,7 @@ def rehearse(turn, work, steps, code, arrays, width, repeats):
 
 @apart(
     (
-        types.float32[:, ::1], types.float32[:, ::1], F, types.intp[:, ::1], types.intp[::1], STEP[2], REGION, types.intp[:, ::1], N, N, N,
+        types.float32[:, ::1], types.float32[:, ::1], F, types.intp[:, ::1], types.intp[::1], ARRAYS, REGION, types.intp[:, ::1], N, N, N,
     )
 )  # fmt: skip
 def run_panel(x, out, work, steps, code, arrays, entry, exits, first, last, width):

@@ -48,4 +48,5 @@ class Arrays(NamedTuple):
 
 # A step's row, and what the machine code of a step takes: its row, the workspace, the program's arrays, how many floats a position has.
 ROW = types.intp[::1]
-STEP = ROW, F, types.NamedTuple((F, F, H, F, I, I, F, I, B), Arrays), N
+ARRAYS = types.NamedTuple((F, F, H, F, I, I, F, I, B), Arrays)
+STEP = ROW, F, ARRAYS, N

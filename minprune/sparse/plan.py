@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from minprune.kernels.conv_steps import ROWS
 from minprune.kernels.fields import FIELDS, KINDS, Arrays
 from minprune.kernels.micro import LANES
-from minprune.kernels.weighted import ROWS
 from minprune.sparse.formats import CSR, Pattern
 from minprune.sparse.trace import Layer, Shape, Trace, conv_places, kept
 from minprune.tensor import Array
