@@ -46,21 +46,19 @@ def _quotient(node: Tensor, vary: list[Array]) -> Array:
 
 def _weighted(node: Tensor, vary: list[Array]) -> Array:
     """Run the same operation on 1 where something varies and a weight is not zero: what comes out above 0 varies."""
-    x, weight = vary[0].astype(np.float32), ((node.parents[1].data != 0) | vary[1]).astype(np.float32)
+    x, weight = vary[0], (node.parents[1].data != 0) | vary[1]
     if node.op == "linear":
-        out = x @ weight.T > 0
+        out = x @ weight.T  # of bools: any(and)
     else:
         geometry = node.attributes["geometry"]
         convolve = ops.conv2d if node.op == "conv2d" else ops.grouped_conv2d
-        out = convolve(x, weight, None, geometry.stride, geometry.padding).data > 0
+        out = convolve(x.astype(np.float32), weight.astype(np.float32), None, geometry.stride, geometry.padding).data > 0
     return out | any(v.any() for v in vary[1:])
 
 
 def _matmul(node: Tensor, vary: list[Array]) -> Array:
     a, b = node.parents
-    left, right = (v.astype(np.float32) for v in vary)
-    reach = left @ (vary[1] | (b.data != 0)) + (vary[0] | (a.data != 0)) @ right
-    return np.greater(reach, 0)
+    return vary[0] @ (vary[1] | (b.data != 0)) | (vary[0] | (a.data != 0)) @ vary[1]
 
 
 def _batch_norm(node: Tensor, vary: list[Array]) -> Array:
